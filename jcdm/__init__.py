@@ -1,0 +1,1 @@
+"""jcdm: multi-view pose-guided person image synthesis (JCDM, jointly conditioned diffusion)."""

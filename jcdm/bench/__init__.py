@@ -1,0 +1,1 @@
+"""Timed, repeatable cost of each stage."""

@@ -1,0 +1,58 @@
+"""Dispatch `python -m jcdm COMMAND ...` and turn errors into one line and an exit code."""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from jcdm.errors import JCDMError
+
+COMMANDS = {
+    "data": "draw people; check and count an index",
+    "train": "train a stage: prior, denoiser or motion",
+    "sample": "run and score a trained stage: prior, images or sequence",
+    "report": "join the results of several runs into one page",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 = done, 1 = a JCDMError or a missing package, 2 = unknown command."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if words else 2
+    if words[0] not in COMMANDS:
+        print(f"jcdm: unknown command {words[0]!r}.\n{usage()}", file=sys.stderr)
+        return 2
+    return run(lambda: importlib.import_module(f"jcdm.cli.{words[0]}").main(words[1:]))
+
+
+def run(command: Callable[[], None]) -> int:
+    """Call a command; print an expected error as one line on stderr and return its exit code."""
+    try:
+        command()
+    except JCDMError as error:
+        print(f"jcdm: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("jcdm"):
+            raise
+        print(
+            f"jcdm: the package {error.name!r} is not installed in {sys.executable}. "
+            "Run: pip install -r requirements.txt",
+            file=sys.stderr,
+        )
+        return 1
+    except OSError as error:
+        print(
+            f"jcdm: {error.strerror or error}: {error.filename or 'no file named'}", file=sys.stderr
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def usage() -> str:
+    """Return the list of commands."""
+    rows = "\n".join(f"  {name:8} {purpose}" for name, purpose in COMMANDS.items())
+    return f"usage: python -m jcdm COMMAND ... [--help]\n\n{rows}"

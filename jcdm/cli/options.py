@@ -1,0 +1,154 @@
+"""Read a configuration: YAML file, then options, into a tree of dataclasses.
+
+Every key of the YAML becomes an option in front of the ones typed by the user, so that one parser
+checks names and types of both, and the user's win.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_args, get_type_hints
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from jcdm.errors import ConfigError
+
+T = TypeVar("T")
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def read_config(
+    kind: type[T], argv: Sequence[str], *, prog: str, default_config: str | None = None
+) -> T:
+    """Build a `kind` from `--config FILE` and dotted options in argv.
+
+    Errors: ConfigError in one line, naming the key and, for keys of the file, the file.
+    """
+    parser = _parser(kind, prog)
+    if not {"-h", "--help"}.isdisjoint(argv):
+        parser.print_help()
+        raise SystemExit(0)
+    config_file, options = _split_config(argv, default_config)
+    tokens = list(_yaml_options(config_file, _path_keys(kind))) if config_file else []
+    try:
+        sections = vars(parser.instantiate(parser.parse_args([*tokens, *options])))
+    except ArgumentError as error:
+        where = f" Read: {config_file}." if config_file else ""
+        raise ConfigError(f"{one_line(str(error))}{where} All keys: {prog} --help") from None
+    return kind(**{f.name: sections[f.name] for f in fields(cast(Any, kind))})
+
+
+def take_word(argv: Sequence[str], words: Sequence[str], prog: str) -> tuple[str, Sequence[str]]:
+    """Split off the first word, which must be one of `words`; ConfigError names them otherwise."""
+    if not argv or argv[0] not in words:
+        found = repr(argv[0]) if argv else "nothing"
+        raise ConfigError(f"{prog}: expected one of {', '.join(words)}, found {found}.")
+    return argv[0], argv[1:]
+
+
+def to_yaml(config: object) -> str:
+    """Write a configuration tree as YAML that `read_config` reads back to an equal tree."""
+    return yaml.safe_dump(to_plain(config), sort_keys=False)
+
+
+def to_plain(value: Any) -> Any:
+    """Turn dataclasses, tuples and paths into what YAML and JSON can hold."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _parser(kind: type, prog: str) -> ArgumentParser:
+    parser = ArgumentParser(
+        prog=prog, description=kind.__doc__, exit_on_error=False, allow_abbrev=False
+    )
+    parser.add_argument("--config", type=str, help="YAML file; options typed here win over it.")
+    parser.add_class_arguments(kind)
+    return parser
+
+
+def _split_config(argv: Sequence[str], default: str | None) -> tuple[Path | None, list[str]]:
+    """Take `--config FILE` (the last one counts) out of argv."""
+    rest, chosen, words = [], default, iter(argv)
+    for word in words:
+        if word == "--config":
+            chosen = next(words, None)
+            if chosen is None:
+                raise ConfigError("--config needs a file name: --config configs/tiny/x.yaml")
+        elif word.startswith("--config="):
+            chosen = word.removeprefix("--config=")
+        else:
+            rest.append(word)
+    return (Path(chosen) if chosen else None), rest
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping with the safe loader; ConfigError in one line when it is not one."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"configuration {path} not found; expected a YAML file.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"configuration {path} cannot be read: {one_line(str(error))}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"configuration {path} holds no keys; expected sections such as 'run:'.")
+    return content
+
+
+def _yaml_options(path: Path, path_keys: frozenset[str]) -> Iterator[str]:
+    """Spell every leaf of a YAML file as --section.key=value, paths made relative to the file."""
+    for key, value in _leaves(load_yaml(path)):
+        if key in path_keys and isinstance(value, str):
+            value = resolve_path(value, path.parent)
+        yield f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def resolve_path(value: str, folder: Path) -> str:
+    """Expand ${NAME} from the environment and make a relative path relative to `folder`.
+
+    A value that begins with `hub:` names a repository on the hub and is left as it is.
+    """
+
+    def expand(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in os.environ:
+            raise ConfigError(f"path {value!r} needs the environment variable {name}; set it.")
+        return os.environ[name]
+
+    expanded = _VARIABLE.sub(expand, value)
+    return expanded if expanded.startswith("hub:") else os.path.normpath(folder / expanded)
+
+
+def _path_keys(kind: type, prefix: str = "") -> frozenset[str]:
+    """Names of all keys below `kind` whose type is Path or Path | None."""
+    found: set[str] = set()
+    for name, hint in get_type_hints(kind).items():
+        if is_dataclass(hint):
+            found |= _path_keys(cast(type, hint), f"{prefix}{name}.")
+        elif hint is Path or Path in get_args(hint):
+            found.add(f"{prefix}{name}")
+    return frozenset(found)
+
+
+def one_line(message: str) -> str:
+    """Fold a parser's message into one line in the project's words."""
+    folded = " ".join(message.split())
+    folded = re.sub(r"unrecognized arguments: ", "unknown key or option: ", folded)
+    folded = re.sub(r"the following arguments are required: ", "missing keys: ", folded)
+    folded = re.sub(r'Parser key "([^"]+)": Expected an? ', r"\1: expected ", folded)
+    folded = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", folded)
+    return folded.replace(". Got value: ", ", found ").rstrip(".") + "."

@@ -1,0 +1,1 @@
+"""Published state dicts to ours and back, one file a source."""

@@ -1,0 +1,1 @@
+"""Noise schedules, noising, losses and guidance; no model and no data here."""

@@ -1,0 +1,1 @@
+"""The six model parts: encoders, prior, injector, pose guider, U-Net, motion."""

@@ -1,0 +1,160 @@
+"""Joint condition injection (JCI): the V appearance embeddings become the U-Net's tokens."""
+
+import torch
+from diffusers.models.attention import Attention, FeedForward
+from einops import rearrange
+from torch import Tensor, nn
+
+from jcdm.errors import ConfigError, DataError
+from jcdm.models.attention import key_mask
+
+
+class _InjectorLayer(nn.Module):
+    """Queries attend to the views, then to each other, then a feed-forward; pre-norm, residual."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        head_dim = width // num_heads
+        self.view_norm = nn.LayerNorm(width)
+        self.view_attention = Attention(width, width, heads=num_heads, dim_head=head_dim)
+        self.self_norm = nn.LayerNorm(width)
+        self.self_attention = Attention(width, heads=num_heads, dim_head=head_dim)
+        self.ff_norm = nn.LayerNorm(width)
+        self.ff = FeedForward(width, activation_fn="geglu")
+
+    def forward(self, tokens: Tensor, views: Tensor, mask: Tensor | None) -> Tensor:
+        """Update tokens (B,T,E) from views (B,V,E); mask (B,1,V), True = may be attended."""
+        query = self.view_norm(tokens)
+        tokens = tokens + self.view_attention(query, views, attention_mask=mask)
+        tokens = tokens + self.self_attention(self.self_norm(tokens))
+        return tokens + self.ff(self.ff_norm(tokens))
+
+
+class JointConditionInjector(nn.Module):
+    """T learned queries read V appearance embeddings, whatever V is, into T tokens of width E.
+
+    Views are known by a learned position and by whether they are references. The null token set,
+    which replaces the tokens of a dropped condition, is learned. In the manner of the Perceiver
+    resampler (Alayrac et al., 2022). max_views: room of the position table.
+    """
+
+    def __init__(
+        self,
+        *,
+        appearance_dim: int,
+        token_dim: int,
+        num_tokens: int = 16,
+        num_heads: int = 8,
+        num_layers: int = 2,
+        max_views: int = 16,
+    ) -> None:
+        super().__init__()
+        if token_dim % num_heads:
+            raise ConfigError(
+                f"jci.num_heads is {num_heads}, which does not divide the token width "
+                f"unet.cross_attention_dim = {token_dim}; choose a divisor."
+            )
+        self.norm_in = nn.LayerNorm(appearance_dim)
+        self.project_in = nn.Linear(appearance_dim, token_dim)
+        self.view_positions = nn.Embedding(max_views, token_dim)
+        self.visibility = nn.Embedding(2, token_dim)
+        self.norm_views = nn.LayerNorm(token_dim)
+        self.queries = nn.Parameter(torch.randn(num_tokens, token_dim))
+        self.null = nn.Parameter(torch.randn(num_tokens, token_dim))
+        self.layers = nn.ModuleList(_InjectorLayer(token_dim, num_heads) for _ in range(num_layers))
+        self.norm_out = nn.LayerNorm(token_dim)
+        self.project_out = nn.Linear(token_dim, token_dim)
+
+    def null_tokens(self, batch: int, num_views: int) -> Tensor:
+        """Return the learned tokens of a dropped condition (B,T,E), the same for any views."""
+        return self.null.expand(batch, -1, -1)
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        visible: Tensor,
+        *,
+        present: Tensor | None = None,
+        drop: Tensor | None = None,
+    ) -> Tensor:
+        """Make tokens (B,T,E) of embeddings (B,V,D) in CLIP space.
+
+        visible (B,V) bool, True = reference view; present (B,V) bool, False = is never read;
+        drop (B,) bool, True = the learned null tokens. Raises DataError for too many views.
+        """
+        batch, num_views, _ = embeddings.shape
+        if num_views > self.view_positions.num_embeddings:
+            raise DataError(
+                f"found {num_views} views, but this injector was built for at most "
+                f"{self.view_positions.num_embeddings}. Build it with a larger max_views."
+            )
+        views = self.project_in(self.norm_in(embeddings.to(self.norm_in.weight.dtype)))
+        views = views + self.view_positions.weight[:num_views] + self.visibility(visible.long())
+        views = self.norm_views(views)
+        mask = None if present is None else key_mask(present)
+        tokens = self.queries.expand(batch, -1, -1)
+        for layer in self.layers:
+            tokens = layer(tokens, views, mask)
+        tokens = self.project_out(self.norm_out(tokens))
+        return _replace_dropped(tokens, self.null_tokens(batch, num_views), drop)
+
+
+class LinearInjector(nn.Module):
+    """The published injection: one Linear, one token a view; its null is all-zero tokens."""
+
+    def __init__(self, *, appearance_dim: int, token_dim: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(appearance_dim, token_dim)
+
+    def null_tokens(self, batch: int, num_views: int) -> Tensor:
+        """Return the zero tokens (B,V,E) of a dropped condition, in the weights' dtype."""
+        return self.projection.weight.new_zeros(batch, num_views, self.projection.out_features)
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        visible: Tensor,
+        *,
+        present: Tensor | None = None,
+        drop: Tensor | None = None,
+    ) -> Tensor:
+        """Make tokens (B,V,E) of embeddings (B,V,D) in CLIP space.
+
+        visible (B,V) is not read: the published model does not tell references from targets here.
+        present (B,V) bool, False = a zero token; drop (B,) bool, True = zero tokens only.
+        """
+        tokens = self.projection(embeddings.to(self.projection.weight.dtype))
+        null = self.null_tokens(*embeddings.shape[:2])
+        if present is not None:
+            tokens = torch.where(present.unsqueeze(-1), tokens, null)
+        return _replace_dropped(tokens, null, drop)
+
+
+def _replace_dropped(tokens: Tensor, null: Tensor, drop: Tensor | None) -> Tensor:
+    """Take the null tokens where drop (B,) is True."""
+    return tokens if drop is None else torch.where(rearrange(drop, "b -> b 1 1"), null, tokens)
+
+
+def build_injector(
+    kind: str,
+    *,
+    appearance_dim: int,
+    token_dim: int,
+    num_tokens: int = 16,
+    num_heads: int = 8,
+    num_layers: int = 2,
+    max_views: int = 16,
+) -> JointConditionInjector | LinearInjector:
+    """Build the injector that `jci.kind` names; `linear` has no other setting than its widths."""
+    if kind == "linear":
+        return LinearInjector(appearance_dim=appearance_dim, token_dim=token_dim)
+    if kind == "cross_attention":
+        return JointConditionInjector(
+            appearance_dim=appearance_dim,
+            token_dim=token_dim,
+            num_tokens=num_tokens,
+            num_heads=num_heads,
+            num_layers=num_layers,
+            max_views=max_views,
+        )
+    raise ConfigError(f"jci.kind is {kind!r}; expected 'cross_attention' or 'linear'.")

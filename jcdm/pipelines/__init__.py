@@ -1,0 +1,1 @@
+"""Sampling as diffusers pipelines: prior, views of one grid, sequences."""

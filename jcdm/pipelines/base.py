@@ -1,0 +1,242 @@
+"""The components and steps that the image pipelines share: encode, predict, denoise, decode."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DiffusionPipeline, SchedulerMixin
+from einops import rearrange
+from torch import Tensor, nn
+from transformers import CLIPVisionModelWithProjection
+
+from jcdm.data.keypoints import flatten_pose
+from jcdm.diffusion.schedule import (
+    check_scheduler,
+    noise_level_config,
+    sampling_timesteps,
+    scheduler_from_noise_levels,
+)
+from jcdm.errors import CheckpointError, ConfigError, DataError
+from jcdm.grid import from_grid, to_grid
+from jcdm.models.apm import AppearancePriorTransformer
+from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.models.encoders import HUB_PREFIX, FrozenCLIPVision, FrozenVAE
+from jcdm.pipelines.noise import NoiseSource
+from jcdm.pipelines.prior import predict_appearance
+from jcdm.pipelines.sampling import SamplingOptions
+from jcdm.records import Batch
+
+StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], Mapping[str, Tensor] | None]
+LAYOUTS = ("view", "grid")
+NUM_DECODED_AT_ONCE = 8
+
+
+def wake(module: nn.Module) -> nn.Module:
+    """Bring an offloaded component to its device before its methods run, and return it.
+
+    Offloading hooks `forward` alone; the pipelines also call `condition`, `predict`, `encode`.
+    """
+    hook = getattr(module, "_hf_hook", None)
+    if hook is not None:
+        hook.pre_forward(module)
+    return module
+
+
+def check_pipeline_folder(source: Any) -> dict[str, Any]:
+    """Arguments of diffusers' `from_pretrained` for a local folder or `hub:owner/name`.
+
+    Raises CheckpointError before a library sees a folder that holds no pipeline.
+    """
+    text = str(source)
+    if text.startswith(HUB_PREFIX):
+        return {"pretrained_model_name_or_path": text.removeprefix(HUB_PREFIX)}
+    if not (Path(text) / "model_index.json").is_file():
+        raise CheckpointError(
+            f"{text} is not a pipeline folder: no model_index.json in it. Pass a folder that "
+            f"save_pretrained wrote, or {HUB_PREFIX}owner/name."
+        )
+    return {"pretrained_model_name_or_path": text, "local_files_only": True}
+
+
+class ImagePipeline(DiffusionPipeline):
+    """Base of the pipelines that paint: components, configuration, and the steps of sampling.
+
+    height, width: pixels of a view, as trained. layout: whether the VAE sees views one by one or
+    the whole grid (`grid`, the published weights). fit, clip_fit: how photographs are cut for the
+    VAE and for CLIP. noise_levels: the trained schedule, taken from `scheduler` unless loaded; a
+    scheduler with other levels is refused.
+    """
+
+    model_cpu_offload_seq = "image_encoder->prior->denoiser->vae"
+    _callback_tensor_inputs = ("latents",)
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        image_encoder: CLIPVisionModelWithProjection,
+        prior: AppearancePriorTransformer,
+        denoiser: JCDMDenoiser,
+        scheduler: SchedulerMixin,
+        prior_scheduler: SchedulerMixin,
+        height: int | None = None,
+        width: int | None = None,
+        layout: str = "view",
+        fit: str = "crop",
+        clip_fit: str = "crop",
+        noise_levels: dict | None = None,
+    ) -> None:
+        super().__init__()
+        if layout not in LAYOUTS:
+            raise ConfigError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}.")
+        self.register_modules(
+            vae=vae,
+            image_encoder=image_encoder,
+            prior=prior,
+            denoiser=denoiser,
+            scheduler=scheduler,
+            prior_scheduler=prior_scheduler,
+        )
+        self.register_to_config(
+            height=height,
+            width=width,
+            layout=layout,
+            fit=fit,
+            clip_fit=clip_fit,
+            noise_levels=noise_levels or noise_level_config(scheduler),
+        )
+        self.interrupt = False
+        self._check_scheduler()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Any:
+        """Load a folder that `save_pretrained` wrote, or `hub:owner/name`."""
+        return super().from_pretrained(
+            **check_pipeline_folder(pretrained_model_name_or_path), **options
+        )
+
+    def _check_scheduler(self) -> None:
+        """Refuse a scheduler, also one set later, that leaves the trained noise levels."""
+        check_scheduler(self.scheduler, scheduler_from_noise_levels(self.config.noise_levels))
+
+    def _frozen_vae(self) -> FrozenVAE:
+        return FrozenVAE(wake(self.vae), self.vae.dtype)
+
+    def _frozen_clip(self) -> FrozenCLIPVision:
+        return FrozenCLIPVision(wake(self.image_encoder), self.image_encoder.dtype)
+
+    def view_size(self, height: int | None, width: int | None) -> tuple[int, int]:
+        """Return (height, width) of a view in pixels: what is asked for, else what was trained."""
+        height, width = height or self.config.height, width or self.config.width
+        if height is None or width is None:
+            raise ConfigError(
+                "this pipeline stores no view size; pass height and width, or build it with them."
+            )
+        return height, width
+
+    def embed_references(self, batch: Batch) -> Tensor:
+        """Embed the reference views; targets and empty cells get the black image: (B,V,D)."""
+        clip = self._frozen_clip()
+        found = clip.black_embedding().repeat(*batch.visible.shape, 1)
+        found[batch.visible] = clip.embed(batch.clip_pixels[batch.visible])
+        return found
+
+    def appearance(self, batch: Batch, noise: NoiseSource, options: SamplingOptions) -> Tensor:
+        """Obtain one embedding a view, from where `options.prior_source` says: (B,V,D)."""
+        if options.prior_source == "oracle":
+            clip = self._frozen_clip()
+            views = clip.embed(rearrange(batch.clip_pixels, "b v c h w -> (b v) c h w"))
+            return rearrange(views, "(b v) d -> b v d", b=len(batch.keys))
+        reference = self.embed_references(batch)
+        visible = batch.visible[..., None]
+        if options.prior_source == "mean":
+            mean = (reference * visible).sum(1, keepdim=True) / visible.sum(1, keepdim=True)
+            return torch.where(visible, reference, mean)
+        return predict_appearance(
+            wake(self.prior),
+            self.prior_scheduler,
+            pose=flatten_pose(batch.keypoints, batch.keypoint_valid),
+            reference_appearance=reference,
+            visible=batch.visible,
+            present=batch.present,
+            visibility_embeds=self._visibility_embeds(batch.visible),
+            num_steps=options.prior_steps,
+            guidance=options.prior_guidance,
+            noise=noise,
+        ).embeddings
+
+    def _visibility_embeds(self, visible: Tensor) -> Tensor | None:
+        """Embeddings of a white (reference) or black (target) image, where the prior asks so."""
+        if self.prior.config.visibility_embedding != "clip_constant":
+            return None
+        clip = self._frozen_clip()
+        white, black = clip.white_embedding(), clip.black_embedding()
+        return torch.where(visible[..., None], white, black)
+
+    def reference_latents(self, batch: Batch) -> Tensor:
+        """Encode references, targets and empty cells being black: (B,V,C,h,w) scaled means."""
+        vae, grid = self._frozen_vae(), self.denoiser.grid
+        if self.config.layout == "grid":
+            shown = torch.where(batch.visible[:, :, None, None, None], batch.images, -1.0)
+            moments = vae.encode(to_grid(shown, grid))
+            return from_grid(vae.mean_latents(moments), grid)
+        black = vae.black_latents(*batch.images.shape[-2:])
+        found = black.repeat(*batch.visible.shape, 1, 1, 1)
+        found[batch.visible] = vae.mean_latents(vae.encode(batch.images[batch.visible]))
+        return found
+
+    def decode(self, latents: Tensor, wanted: Tensor) -> Tensor:
+        """Decode the wanted cells of grid latents: (B,C,gh,gw), (B,V) -> (N,3,H,W) in [-1,1].
+
+        The cells come in the order of the people, then of the cells.
+        """
+        vae, grid = self._frozen_vae(), self.denoiser.grid
+        if self.config.layout == "grid":
+            return from_grid(vae.decode(latents), grid)[wanted]
+        cells = from_grid(latents, grid)[wanted].split(NUM_DECODED_AT_ONCE)
+        return torch.cat([vae.decode(some) for some in cells])
+
+    def denoise(
+        self,
+        predict: Callable[[Tensor, Tensor], Tensor],
+        start: Tensor,
+        num_steps: int,
+        *,
+        generators: list[torch.Generator] | torch.Generator,
+        callback: StepCallback | None = None,
+    ) -> Tensor:
+        """Run the sampler from standard normal numbers `start` to clean latents, same shape.
+
+        predict: (scaled noisy latents, timestep) -> the model's prediction. `callback` gets (this
+        pipeline, step index, timestep, {"latents"}) and may return changed latents; it may set
+        `interrupt`, which ends the work after that step.
+        """
+        scheduler, self.interrupt = self.scheduler, False
+        timesteps = sampling_timesteps(scheduler, num_steps, start.device)
+        takes_generator = "generator" in inspect.signature(scheduler.step).parameters
+        extra = {"generator": generators} if takes_generator else {}
+        latents = start * scheduler.init_noise_sigma
+        for i, t in enumerate(self.progress_bar(timesteps)):
+            prediction = predict(scheduler.scale_model_input(latents, t), t)
+            latents = scheduler.step(prediction, t, latents, **extra, return_dict=False)[0]
+            if callback is not None:
+                changed = callback(self, i, t, {"latents": latents}) or {}
+                latents = changed.get("latents", latents)
+            if self.interrupt:
+                break
+        return latents
+
+    def check_batch(self, batch: Batch) -> None:
+        """Raise a DataError unless each person has a reference and the views fill the grid."""
+        num_views = self.denoiser.grid.num_views
+        if batch.visible.shape[1] != num_views:
+            raise DataError(
+                f"found {batch.visible.shape[1]} views a person, the model's grid has {num_views} "
+                "cells; draw as many views as the model has cells."
+            )
+        for subject, visible in zip(batch.subjects, batch.visible, strict=True):
+            if not visible.any():
+                raise DataError(
+                    f"{subject!r} has no reference view; at least one view must be visible."
+                )

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jcdm.errors import DataError
+from jcdm.evaluation.plots import plot_lines, plot_spread, smooth
+from jcdm.evaluation.sheets import SheetRow, draw_sheet, people_sheet, save_sheet
+
+
+def flat(level: int) -> np.ndarray:
+    return np.full((10, 8, 3), level, np.uint8)
+
+
+def count_pixels(sheet: Image.Image, level: int) -> int:
+    return int((np.asarray(sheet) == level).all(-1).sum())
+
+
+def test_a_sheet_holds_every_picture_once(tmp_path: Path) -> None:
+    rows = [
+        ("anna", [flat(1), flat(2)], [(flat(3), flat(4))]),
+        ("a person whose name is longer than its place", [flat(5)], [(flat(6), flat(7))] * 2),
+    ]
+    sheet = people_sheet(rows, ("pose", "truth"))
+    assert [count_pixels(sheet, level) // 80 for level in range(1, 8)] == [1, 1, 1, 1, 1, 2, 2]
+    assert count_pixels(sheet, 1) == 80
+    file = save_sheet(sheet, tmp_path / "new" / "sheet.png")
+    assert np.array_equal(np.asarray(Image.open(file)), np.asarray(sheet))
+
+
+def test_rows_stand_below_each_other_and_columns_side_by_side() -> None:
+    rows = [SheetRow(label=str(i), pictures=(flat(10 * i + 1), flat(10 * i + 2))) for i in (0, 1)]
+    sheet = np.asarray(draw_sheet(rows, ("a", "b"), group_starts=(1,)))
+    places = [np.argwhere((sheet == level).all(-1))[0] for level in (1, 2, 11, 12)]
+    assert places[0][0] == places[1][0] < places[2][0] == places[3][0]
+    assert places[0][1] == places[2][1] < places[1][1] == places[3][1]
+
+
+def test_a_sheet_refuses_ragged_input() -> None:
+    with pytest.raises(DataError, match="'anna' has 1 pictures, expected 2"):
+        draw_sheet([SheetRow(label="anna", pictures=(flat(1),))], ("a", "b"))
+    pictures = (flat(1), np.zeros((3, 3, 3), np.uint8))
+    with pytest.raises(DataError, match="one size"):
+        draw_sheet([SheetRow(label="anna", pictures=pictures)], ("a", "b"))
+
+
+def test_plots_show_their_data(tmp_path: Path) -> None:
+    def draw(value: float) -> bytes:
+        series = {"a": ([0, 1], [1.0, value]), "b": ([0, 1], [2.0, 1.0])}
+        file = plot_lines(series, tmp_path / "x.png", xlabel="step", ylabel="loss", log_scale=True)
+        return file.read_bytes()
+
+    assert draw(0.5) == draw(0.5)
+    assert draw(0.5) != draw(0.25)
+    spread = plot_spread({"a": [0.1, 0.2, 0.3], "b": [0.5]}, tmp_path / "y.png", xlabel="cosine")
+    assert Image.open(spread).size[0] > 500
+
+
+def test_smoothing_is_a_trailing_mean() -> None:
+    assert smooth([1.0, 2.0, 6.0, 4.0], 2) == pytest.approx([1.0, 1.5, 4.0, 5.0])
