@@ -23,6 +23,12 @@ CENTRED_COSINE = define_score(
     "The same cosine after the mean of all true embeddings in the test has been subtracted from "
     "both; 0 = no better than the average person.",
 )
+APPEARANCE_COSINE = define_score(
+    "appearance cosine",
+    "up",
+    "Cosine of the angle between the image embeddings of the painted and of the true view, mean "
+    "over target views.",
+)
 AGREEMENT_GAP = define_score(
     "view agreement gap",
     "down",

@@ -2,62 +2,37 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, SchedulerMixin
+from diffusers import AutoencoderKL, SchedulerMixin
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
-from jcdm.data.keypoints import flatten_pose
 from jcdm.diffusion.schedule import (
+    Scheduler,
     check_scheduler,
     noise_level_config,
     sampling_timesteps,
     scheduler_from_noise_levels,
 )
-from jcdm.errors import CheckpointError, ConfigError, DataError
+from jcdm.errors import ConfigError, DataError
 from jcdm.grid import from_grid, to_grid
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
-from jcdm.models.encoders import HUB_PREFIX, FrozenCLIPVision, FrozenVAE
+from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+from jcdm.pipelines.components import pipeline_source, wake
+from jcdm.pipelines.inputs import ViewFormat, view_format
 from jcdm.pipelines.noise import NoiseSource
-from jcdm.pipelines.prior import predict_appearance
+from jcdm.pipelines.prior import embed_references, predict_batch
 from jcdm.pipelines.sampling import SamplingOptions
 from jcdm.records import Batch
 
 StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], Mapping[str, Tensor] | None]
 LAYOUTS = ("view", "grid")
 NUM_DECODED_AT_ONCE = 8
-
-
-def wake(module: nn.Module) -> nn.Module:
-    """Bring an offloaded component to its device before its methods run, and return it.
-
-    Offloading hooks `forward` alone; the pipelines also call `condition`, `predict`, `encode`.
-    """
-    hook = getattr(module, "_hf_hook", None)
-    if hook is not None:
-        hook.pre_forward(module)
-    return module
-
-
-def check_pipeline_folder(source: Any) -> dict[str, Any]:
-    """Arguments of diffusers' `from_pretrained` for a local folder or `hub:owner/name`.
-
-    Raises CheckpointError before a library sees a folder that holds no pipeline.
-    """
-    text = str(source)
-    if text.startswith(HUB_PREFIX):
-        return {"pretrained_model_name_or_path": text.removeprefix(HUB_PREFIX)}
-    if not (Path(text) / "model_index.json").is_file():
-        raise CheckpointError(
-            f"{text} is not a pipeline folder: no model_index.json in it. Pass a folder that "
-            f"save_pretrained wrote, or {HUB_PREFIX}owner/name."
-        )
-    return {"pretrained_model_name_or_path": text, "local_files_only": True}
 
 
 class ImagePipeline(DiffusionPipeline):
@@ -69,8 +44,14 @@ class ImagePipeline(DiffusionPipeline):
     scheduler with other levels is refused.
     """
 
-    model_cpu_offload_seq = "image_encoder->prior->denoiser->vae"
+    model_cpu_offload_seq = "image_encoder->prior->denoiser->vae"  # type: ignore[assignment]
     _callback_tensor_inputs = ("latents",)
+    vae: Any
+    image_encoder: Any
+    prior: AppearancePriorTransformer
+    denoiser: JCDMDenoiser
+    scheduler: Scheduler
+    prior_scheduler: Scheduler
 
     def __init__(
         self,
@@ -112,72 +93,49 @@ class ImagePipeline(DiffusionPipeline):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Any:
         """Load a folder that `save_pretrained` wrote, or `hub:owner/name`."""
-        return super().from_pretrained(
-            **check_pipeline_folder(pretrained_model_name_or_path), **options
-        )
+        return super().from_pretrained(**pipeline_source(pretrained_model_name_or_path), **options)
 
     def _check_scheduler(self) -> None:
         """Refuse a scheduler, also one set later, that leaves the trained noise levels."""
-        check_scheduler(self.scheduler, scheduler_from_noise_levels(self.config.noise_levels))
+        check_scheduler(self.scheduler, scheduler_from_noise_levels(self.config["noise_levels"]))
 
-    def _frozen_vae(self) -> FrozenVAE:
+    def frozen_vae(self) -> FrozenVAE:
+        """Wrap the VAE as the rest of the code takes it, on its device."""
         return FrozenVAE(wake(self.vae), self.vae.dtype)
 
-    def _frozen_clip(self) -> FrozenCLIPVision:
+    def frozen_clip(self) -> FrozenCLIPVision:
+        """Wrap the CLIP tower as the rest of the code takes it, on its device."""
         return FrozenCLIPVision(wake(self.image_encoder), self.image_encoder.dtype)
 
-    def view_size(self, height: int | None, width: int | None) -> tuple[int, int]:
-        """Return (height, width) of a view in pixels: what is asked for, else what was trained."""
-        height, width = height or self.config.height, width or self.config.width
-        if height is None or width is None:
-            raise ConfigError(
-                "this pipeline stores no view size; pass height and width, or build it with them."
-            )
-        return height, width
-
-    def embed_references(self, batch: Batch) -> Tensor:
-        """Embed the reference views; targets and empty cells get the black image: (B,V,D)."""
-        clip = self._frozen_clip()
-        found = clip.black_embedding().repeat(*batch.visible.shape, 1)
-        found[batch.visible] = clip.embed(batch.clip_pixels[batch.visible])
-        return found
+    def view_format(self, height: int | None, width: int | None) -> ViewFormat:
+        """Describe how photographs are cut; sizes in pixels, by default as trained."""
+        return view_format(self.config, self.image_encoder, height, width)
 
     def appearance(self, batch: Batch, noise: NoiseSource, options: SamplingOptions) -> Tensor:
         """Obtain one embedding a view, from where `options.prior_source` says: (B,V,D)."""
+        clip = self.frozen_clip()
         if options.prior_source == "oracle":
-            clip = self._frozen_clip()
             views = clip.embed(rearrange(batch.clip_pixels, "b v c h w -> (b v) c h w"))
             return rearrange(views, "(b v) d -> b v d", b=len(batch.keys))
-        reference = self.embed_references(batch)
-        visible = batch.visible[..., None]
         if options.prior_source == "mean":
-            mean = (reference * visible).sum(1, keepdim=True) / visible.sum(1, keepdim=True)
-            return torch.where(visible, reference, mean)
-        return predict_appearance(
+            reference = embed_references(clip, batch)
+            weight = batch.visible[..., None].to(reference)
+            mean = (reference * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+            return mean.expand_as(reference)
+        return predict_batch(
             wake(self.prior),
             self.prior_scheduler,
-            pose=flatten_pose(batch.keypoints, batch.keypoint_valid),
-            reference_appearance=reference,
-            visible=batch.visible,
-            present=batch.present,
-            visibility_embeds=self._visibility_embeds(batch.visible),
+            clip,
+            batch,
             num_steps=options.prior_steps,
             guidance=options.prior_guidance,
             noise=noise,
         ).embeddings
 
-    def _visibility_embeds(self, visible: Tensor) -> Tensor | None:
-        """Embeddings of a white (reference) or black (target) image, where the prior asks so."""
-        if self.prior.config.visibility_embedding != "clip_constant":
-            return None
-        clip = self._frozen_clip()
-        white, black = clip.white_embedding(), clip.black_embedding()
-        return torch.where(visible[..., None], white, black)
-
     def reference_latents(self, batch: Batch) -> Tensor:
         """Encode references, targets and empty cells being black: (B,V,C,h,w) scaled means."""
-        vae, grid = self._frozen_vae(), self.denoiser.grid
-        if self.config.layout == "grid":
+        vae, grid = self.frozen_vae(), self.denoiser.grid
+        if self.config["layout"] == "grid":
             shown = torch.where(batch.visible[:, :, None, None, None], batch.images, -1.0)
             moments = vae.encode(to_grid(shown, grid))
             return from_grid(vae.mean_latents(moments), grid)
@@ -191,8 +149,8 @@ class ImagePipeline(DiffusionPipeline):
 
         The cells come in the order of the people, then of the cells.
         """
-        vae, grid = self._frozen_vae(), self.denoiser.grid
-        if self.config.layout == "grid":
+        vae, grid = self.frozen_vae(), self.denoiser.grid
+        if self.config["layout"] == "grid":
             return from_grid(vae.decode(latents), grid)[wanted]
         cells = from_grid(latents, grid)[wanted].split(NUM_DECODED_AT_ONCE)
         return torch.cat([vae.decode(some) for some in cells])

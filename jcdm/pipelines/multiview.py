@@ -1,20 +1,21 @@
 """References and poses in, target views out: one grid a person."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers.utils import BaseOutput
 from PIL import Image
 from torch import Tensor
 
-from jcdm.errors import DataError
-from jcdm.grid import GridShape
-from jcdm.pipelines.base import ImagePipeline, StepCallback, wake
-from jcdm.pipelines.inputs import Pose, as_people, assemble_batch, to_output
-from jcdm.pipelines.noise import GeneratorNoise, KeyedNoise, NoiseSource
+from jcdm.errors import ConfigError
+from jcdm.grid import to_grid
+from jcdm.pipelines.base import ImagePipeline, StepCallback
+from jcdm.pipelines.components import wake
+from jcdm.pipelines.inputs import assemble_people
+from jcdm.pipelines.noise import KeyedNoise, NoiseSource, noise_source
+from jcdm.pipelines.outputs import check_output_type, to_output, to_uint8
 from jcdm.pipelines.sampling import GuidedDenoiser, PriorSource, SamplingOptions
 from jcdm.records import Batch, GeneratedViews
 from jcdm.seeding import sample_key
@@ -22,11 +23,11 @@ from jcdm.seeding import sample_key
 
 @dataclass
 class MultiViewOutput(BaseOutput):
-    """Target views, in the order of the poses given, and the whole painted grid if asked for.
+    """Target views in the order of the poses, and the whole painted grids where asked for.
 
-    images: for one person a list of PIL images, an array (N,H,W,3) or a tensor (N,3,H,W), both in
-    [0,1]; for several people a list of those. grids: the same for one grid a person, or None.
-    embeddings: the appearance the painting was steered by, (B,V,D).
+    images: for one person a list of PIL images, an array (N,H,W,3) or a tensor (N,3,H,W), the
+    latter two in [0,1]; for several people a list of those. grids: one picture a person, None
+    unless asked for. embeddings (B,V,D): the appearance that steered the painting.
     """
 
     images: Any
@@ -35,7 +36,7 @@ class MultiViewOutput(BaseOutput):
 
 
 class JCDMPipeline(ImagePipeline):
-    """Paints a person in new poses: reference views and target poses share one grid."""
+    """Paints people in new poses: reference views and target poses share one grid."""
 
     @torch.no_grad()
     def __call__(
@@ -57,16 +58,68 @@ class JCDMPipeline(ImagePipeline):
         output_type: str = "pil",
         output_grid: bool = False,
         callback_on_step_end: StepCallback | None = None,
-        return_dict: bool = True,
-    ) -> MultiViewOutput | tuple[Any, Any, Tensor]:
+    ) -> MultiViewOutput:
         """Paint one picture a target pose.
 
-        references: photographs of one person, or a list of such lists. reference_keypoints: one
-        (K,2) or (K,3) array a photograph, x, y in [0,1] of that photograph and whether the joint
-        is seen; negative or NaN = not seen. target_poses: such arrays in [0,1] of the new view, or
-        pairs (pose-map image, keypoints). Together they may not exceed the grid's cells; cells
-        left over stay empty. Randomness: `generator`, or `seed` (one, or one a person; equal seeds
-        give a person the same picture in any batch). Errors: DataError, ConfigError.
+        references: photographs of one person, or a list of such lists; keypoints and poses follow
+        the same nesting. reference_keypoints: one (K,2) or (K,3) array a photograph: x, y in [0,1]
+        of it [and whether the joint is seen]. target_poses: such arrays in [0,1] of the new view,
+        or pairs (pose-map image, keypoints). Randomness: `generator`, or `seed` (one, or one a
+        person; a seed gives a person the same picture in any batch). `callback_on_step_end` as
+        in `denoise`. Errors: DataError, ConfigError.
+        """
+        check_output_type(output_type)
+        options = SamplingOptions(
+            num_steps=num_steps,
+            guidance_scale=guidance_scale,
+            guide_pose=guide_pose,
+            prior_steps=prior_steps,
+            prior_guidance=prior_guidance,
+            prior_source=prior_source,
+        )
+        if options.prior_source == "oracle":
+            raise ConfigError(
+                "prior_source is 'oracle', which embeds the true targets; expected 'apm' or 'mean' "
+                "where the targets are yet to be painted."
+            )
+        batch, is_one = assemble_people(
+            references,
+            reference_keypoints,
+            target_poses,
+            spec=self.view_format(height, width),
+            grid=self.denoiser.grid,
+        )
+        noise = noise_source(generator, seed, len(batch.keys))
+        embeddings, latents = self.paint(batch, noise, options, callback=callback_on_step_end)
+        targets = batch.present & ~batch.visible
+        views = self.decode(latents, targets).split(targets.sum(1).tolist())
+        images = [to_output(some, output_type) for some in views]
+        grids = to_output(self._decode_grids(latents), output_type) if output_grid else None
+        self.maybe_free_model_hooks()
+        return MultiViewOutput(
+            images=images[0] if is_one else images, grids=grids, embeddings=embeddings
+        )
+
+    @torch.no_grad()
+    def generate(
+        self,
+        batch: Batch,
+        *,
+        seed: int = 0,
+        num_steps: int = 30,
+        guidance_scale: float = 2.0,
+        guide_pose: bool = False,
+        prior_steps: int = 20,
+        prior_guidance: float = 1.0,
+        prior_source: PriorSource = "apm",
+        paint_references: bool = False,
+        callback: StepCallback | None = None,
+    ) -> GeneratedViews:
+        """Paint the target views of a data set's batch, for evaluation.
+
+        Each person's noise follows (seed, its key), so it does not depend on the batch. Reference
+        cells of the result hold the given photographs, or their painted versions with
+        `paint_references`; absent cells stay as they came.
         """
         options = SamplingOptions(
             num_steps=num_steps,
@@ -76,24 +129,57 @@ class JCDMPipeline(ImagePipeline):
             prior_guidance=prior_guidance,
             prior_source=prior_source,
         )
-        people = as_people(references, reference_keypoints, target_poses)
-        batch = assemble_batch(
-            people,
-            grid=self.denoiser.grid,
-            size=self.view_size(height, width),
-            clip_size=self.image_encoder.config.image_size,
-            fit=self.config.fit,
-            clip_fit=self.config.clip_fit,
+        keys = torch.tensor([sample_key(seed, 0, key) for key in batch.keys.tolist()])
+        batch = replace(batch, visible=batch.visible & batch.present)
+        _, latents = self.paint(batch, KeyedNoise(keys), options, callback=callback)
+        painted = batch.present if paint_references else batch.present & ~batch.visible
+        images = to_uint8(batch.images)
+        images[painted] = to_uint8(self.decode(latents, painted)).to(images.device)
+        self.maybe_free_model_hooks()
+        return GeneratedViews(
+            images=images, visible=batch.visible, subjects=batch.subjects, seed=seed
         )
-        if options.prior_source == "oracle":
-            raise DataError(
-                "prior_source is 'oracle', which needs the true target views; expected 'apm' or "
-                "'mean' where those are to be painted."
-            )
-        noise = noise_source(generator, seed, len(batch.keys))
+
+    @torch.no_grad()
+    def paint(
+        self,
+        batch: Batch,
+        noise: NoiseSource,
+        options: SamplingOptions,
+        *,
+        embeddings: Tensor | None = None,
+        callback: StepCallback | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Sample a batch's grids: returns embeddings (B,V,D) and clean latents (B,C,gh,gw).
+
+        Given embeddings (B,V,D) replace those of `options.prior_source`.
+        """
+        self._check_scheduler()
+        self.check_batch(batch)
         batch = batch.to(self._execution_device)
-        embeddings = self.appearance(batch, noise, options)
-        grids = self.paint(batch, embeddings, noise, options, callback=callback_on_step_end)
-        targets = batch.present & ~batch.visible
-        cells = self.decode(grids, targets)
-        
+        if embeddings is None:
+            embeddings = self.appearance(batch, noise, options)
+        conditions = {
+            "embeddings": embeddings,
+            "visible": batch.visible,
+            "present": batch.present,
+            "pose_maps": batch.pose_maps,
+            "reference_latents": self.reference_latents(batch),
+        }
+        denoiser = wake(self.denoiser)
+        views = noise.normal("latents", conditions["reference_latents"].shape[1:])
+        start = to_grid(views.to(embeddings.device), denoiser.grid)
+        latents = self.denoise(
+            GuidedDenoiser(denoiser, conditions, options),
+            start,
+            options.num_steps,
+            generators=noise.generators(),
+            callback=callback,
+        )
+        return embeddings, latents
+
+    def _decode_grids(self, latents: Tensor) -> Tensor:
+        """Decode every cell of grid latents (B,C,gh,gw) into whole grids (B,3,H,W) in [-1,1]."""
+        grid = self.denoiser.grid
+        cells = self.decode(latents, latents.new_ones(len(latents), grid.num_views).bool())
+        return to_grid(cells.unflatten(0, (len(latents), grid.num_views)), grid)

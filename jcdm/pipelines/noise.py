@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from jcdm.errors import ConfigError
-from jcdm.seeding import draw_normal, generator, sample_key
+from jcdm.seeding import draw_normal, sample_key
+from jcdm.seeding import generator as numpy_generator
 
 
 class NoiseSource(Protocol):
@@ -40,7 +41,7 @@ class KeyedNoise:
 
     def generators(self) -> list[torch.Generator]:
         """Return one CPU generator a person, seeded by its key."""
-        seeds = (int(generator(key, "sampler").integers(2**62)) for key in self.keys.tolist())
+        seeds = (int(numpy_generator(key, "sampler").integers(2**62)) for key in self.keys.tolist())
         return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
@@ -52,7 +53,8 @@ class GeneratorNoise:
     ) -> None:
         if not isinstance(source, torch.Generator) and len(source) != batch_size:
             raise ConfigError(
-                f"found {len(source)} generators for {batch_size} people; pass one, or one a person."
+                f"found {len(source)} generators for {batch_size} people; pass one, or one "
+                "a person."
             )
         self.source = source if isinstance(source, torch.Generator) else list(source)
         self.batch_size = batch_size
@@ -71,3 +73,23 @@ class GeneratorNoise:
 def _draw(source: torch.Generator, shape: tuple[int, ...]) -> Tensor:
     """Draw on the generator's own device, as CUDA generators demand, and bring it to the CPU."""
     return torch.randn(shape, generator=source, device=source.device).cpu()
+
+
+def noise_source(
+    generator: torch.Generator | Sequence[torch.Generator] | None,
+    seed: int | Sequence[int] | None,
+    batch_size: int,
+) -> NoiseSource:
+    """Choose the source a caller asked for; with neither, a seed from torch's global generator."""
+    if generator is not None:
+        if seed is not None:
+            raise ConfigError("found both generator and seed; pass one of them.")
+        return GeneratorNoise(generator, batch_size)
+    if seed is None:
+        seed = int(torch.randint(2**31, ()))
+    seeds = [seed] * batch_size if isinstance(seed, int) else list(seed)
+    if len(seeds) != batch_size:
+        raise ConfigError(
+            f"found {len(seeds)} seeds for {batch_size} people; pass one, or one a person."
+        )
+    return KeyedNoise.from_seeds(seeds)

@@ -45,9 +45,10 @@ def test_it_equals_the_slow_way(rows, cols):
         torch.testing.assert_close(motion(x), slow_view_motion(motion, x, grid))
 
 
-def test_a_fresh_module_is_the_identity():
-    x = features()
-    assert torch.equal(ViewMotion(8, GridShape(), **SMALL)(x), x)
+@pytest.mark.parametrize("axis", ["views", "frames"])
+def test_a_fresh_module_is_the_identity(axis):
+    x = features(batch=2)
+    assert torch.equal(ViewMotion(8, GridShape(), axis=axis, **SMALL)(x), x)
 
 
 def test_a_pixel_reaches_its_own_place_in_every_view_only():

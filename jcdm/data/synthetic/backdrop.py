@@ -22,18 +22,23 @@ class Backdrop:
     light: Floats
 
 
-def draw_backdrop(rng: np.random.Generator) -> Backdrop:
-    """Draw a wall: mostly light and pale, now and then a stronger colour."""
-    strong = rng.random() < 0.25
-    hue = rng.random()
-    saturation = rng.uniform(0.18, 0.40) if strong else rng.uniform(0.0, 0.10)
-    value = rng.uniform(0.55, 0.85) if strong else rng.uniform(0.78, 0.97)
-    top = np.array(colorsys.hsv_to_rgb(hue, saturation, value))
-    light = np.array([rng.uniform(-0.65, 0.65), rng.uniform(0.35, 0.75), 0.80])
+def draw_backdrop(studio: np.random.Generator, shot: np.random.Generator) -> Backdrop:
+    """Draw a wall: mostly light and pale, now and then a stronger colour.
+
+    All photographs of a person come from one `studio`, which sets the paint; each `shot` has its
+    own light, so that no two walls are quite alike.
+    """
+    strong = studio.random() < 0.25
+    hue = studio.random()
+    saturation = studio.uniform(0.18, 0.40) if strong else studio.uniform(0.0, 0.10)
+    value = studio.uniform(0.55, 0.85) if strong else studio.uniform(0.78, 0.94)
+    paint = np.array(colorsys.hsv_to_rgb(hue, saturation, value))
+    top = np.clip(paint * shot.uniform(0.96, 1.04), 0.0, 1.0)
+    light = np.array([shot.uniform(-0.65, 0.65), shot.uniform(0.35, 0.75), 0.80])
     return Backdrop(
         top=top,
-        bottom=np.clip(top * rng.uniform(0.84, 1.06), 0.0, 1.0),
-        gradient=rng.uniform(-0.05, 0.05),
+        bottom=np.clip(top * shot.uniform(0.88, 1.04), 0.0, 1.0),
+        gradient=shot.uniform(-0.05, 0.05),
         light=light / np.linalg.norm(light),
     )
 

@@ -15,7 +15,15 @@ from jcdm.data.synthetic.vectors import Floats, soft_step
 SHOULDER_TOP = 0.548
 
 
-def _shell(bones: Skeleton, body: Proportions, part: Part, height: Floats, outline: Floats) -> Tube:
+def _shell(
+    bones: Skeleton,
+    body: Proportions,
+    part: Part,
+    height: Floats,
+    outline: Floats,
+    *,
+    over: float = 0.0,
+) -> Tube:
     """A shell around the trunk, closed by a lid at its lower edge."""
     centers, lateral, forward = spine_rings(bones, body, height)
     width, front, back = (closed(row, first=True, last=False) for row in outline)
@@ -29,6 +37,7 @@ def _shell(bones: Skeleton, body: Proportions, part: Part, height: Floats, outli
         back=back,
         along=held(height, first=True, last=False),
         square=2.35,
+        over=over,
     )
 
 
@@ -39,13 +48,12 @@ def top(bones: Skeleton, body: Proportions, cut: Top, hem: float) -> Iterator[Tu
     loose = cut.ease * np.clip((0.52 - height) / 0.10, 0.25, 1.0)
     # A long top falls straight from the hips, it does not close under the body.
     outline = trunk_outline(body, np.maximum(height, 0.0))
-    thigh = leg_outline(body, np.full(1, 0.08))
-    thigh = np.stack([thigh[0] + 0.088 * body.hip, thigh[1], thigh[1] + 0.02]) + 0.012
-    outline = np.where(height < 0.05, np.maximum(outline, thigh), outline)
+    wide, deep = _room_for_legs(bones, body, -height, *spine_rings(bones, body, height))
+    outline = np.where(height < 0.03, np.maximum(outline, np.stack([wide, *deep])), outline)
     # Cloth hangs from chest and hips, it does not follow the waist all the way in.
     drape = 0.35 * np.clip(trunk_outline(body, np.full(1, 0.35)) - outline, 0.0, None)
     outline = outline + loose + drape * np.clip((0.36 - height) / 0.1, 0.0, 1.0)
-    yield _shell(bones, body, Part.TORSO_CLOTH, height, outline)
+    yield _shell(bones, body, Part.TORSO_CLOTH, height, outline, over=0.022)
     if cut.sleeve > 0.0:
         for arm in bones.arms:
             yield _sleeve(arm, body, cut)
@@ -57,7 +65,7 @@ def _sleeve(arm: Limb, body: Proportions, cut: Top) -> Tube:
     ease = cut.ease * (0.55 + 0.25 * fraction / cut.sleeve)
     if cut.sleeve < 0.5:
         ease = ease + 0.010 * np.clip(fraction / cut.sleeve, 0.0, 1.0)
-    outline = outline + ease * soft_step(fraction, -0.070, 0.02)
+    outline = outline + ease * soft_step(fraction, -0.050, 0.12)
     bare = limb(arm, outline, fraction, part=Part.SLEEVE, window=0.06)
     return lidded(bare)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from jcdm.data.synthetic.lists import SPLITS, view_entry, write_index, write_lists
 from jcdm.data.synthetic.naming import subject_name, view_names
 from jcdm.data.synthetic.people import DrawnView, check_size, render_view
-from jcdm.data.synthetic.plan import Job, plan_sequences, split_identities
+from jcdm.data.synthetic.plan import Job, Shoot, plan_sequences, split_identities
 from jcdm.data.synthetic.sequence import render_frame
 from jcdm.errors import ConfigError, DataError
 
@@ -42,21 +42,14 @@ def write_dataset(
     """
     check_size(size)
     _check_numbers(num_identities, num_views, num_frames, num_sequences, num_workers)
-    if not 0.0 <= test_fraction <= 1.0:
-        raise ConfigError(f"test_fraction is {test_fraction}, expected 0 to 1.")
     _check_free(out)
     people = split_identities(num_identities, test_fraction)
     motions = plan_sequences(people, num_sequences, test_fraction)
-    jobs = [Job(identity=i, split=split, num_images=num_views) for split in SPLITS for i in people[split]]
-    jobs += [Job(identity=i, split=s, num_images=num_frames, motion=m) for s, i, m in motions]
-    scene = Scene(
-        root=out.parent / f".{out.name}.partial-{os.getpid()}",
-        seed=seed,
-        size=size,
-        jobs=tuple(jobs),
-    )
+    shoot = Shoot(root=out.parent / f".{out.name}.partial-{os.getpid()}", seed=seed, size=size)
+    stills = [Job(shoot, s, i, num_views) for s in SPLITS for i in people[s]]
+    moving = [Job(shoot, s, i, num_frames, motion) for s, i, motion in motions]
     try:
-        _write(jobs, out, num_workers)
+        _write(shoot, stills, moving, out, num_workers)
     except OSError as error:
         raise DataError(
             f"cannot write {out}: {error.strerror or error}. "
@@ -65,20 +58,19 @@ def write_dataset(
     return out / "index.json"
 
 
-def _write(jobs: Sequence[Job], out: Path, num_workers: int) -> None:
-    """Draw everything into the jobs' temporary folder and rename it to `out`."""
-    root, seed = jobs[0].root, jobs[0].seed
+def _write(shoot: Shoot, stills: list[Job], moving: list[Job], out: Path, num_workers: int) -> None:
+    """Draw everything into the temporary folder and rename it to `out`."""
+    root = shoot.root
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         for split in SPLITS:
             (root / f"{split}_highres").mkdir(parents=True)
-        drawn = _draw_all(jobs, num_workers)
-        stills = [subject for subject, job in zip(drawn, jobs, strict=True) if job.motion is None]
-        moving = drawn[len(stills) :]
-        write_lists(root, stills)
-        write_index(root / "index.json", seed, stills)
-        if moving:
-            write_index(root / "sequences.json", seed, moving)
+        drawn = _draw_all([*stills, *moving], num_workers)
+        people, sequences = drawn[: len(stills)], drawn[len(stills) :]
+        write_lists(root, people)
+        write_index(root / "index.json", shoot.seed, people)
+        if sequences:
+            write_index(root / "sequences.json", shoot.seed, sequences)
         if out.exists():
             out.rmdir()
         root.rename(out)
@@ -125,29 +117,30 @@ def _draw_all(jobs: Sequence[Job], num_workers: int) -> list[dict[str, Any]]:
 
 def _draw_subject(job: Job) -> dict[str, Any]:
     """Draw and save the images of one subject; returns its entry of the index."""
-    subject = subject_name(job.seed, job.identity)
+    subject = subject_name(job.shoot.seed, job.identity)
     views = [_draw_image(job, number) for number in range(job.num_images)]
     if job.motion is None:
         names = [f"{job.split}_highres/{name}" for name in view_names(subject, views)]
     else:
         subject = f"{subject}_{job.motion}"
-        (job.root / "sequences" / subject).mkdir(parents=True)
+        (job.shoot.root / "sequences" / subject).mkdir(parents=True)
         names = [f"sequences/{subject}/frame_{k:04d}.jpg" for k in range(job.num_images)]
     for name, view in zip(names, views, strict=True):
-        Image.fromarray(view.image).save(job.root / name, quality=95, subsampling=0)
+        Image.fromarray(view.image).save(job.shoot.root / name, quality=95, subsampling=0)
     entries = [view_entry(name, view) for name, view in zip(names, views, strict=True)]
     return {"subject": subject, "split": job.split, "views": entries}
 
 
 def _draw_image(job: Job, number: int) -> DrawnView:
     """Draw the view or the frame of a number."""
+    seed, size = job.shoot.seed, job.shoot.size
     if job.motion is None:
-        return render_view(seed=job.seed, identity=job.identity, view=number, size=job.size)
+        return render_view(seed=seed, identity=job.identity, view=number, size=size)
     return render_frame(
-        seed=job.seed,
+        seed=seed,
         identity=job.identity,
         frame=number,
         num_frames=job.num_images,
         motion=job.motion,
-        size=job.size,
+        size=size,
     )

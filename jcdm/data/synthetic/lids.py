@@ -35,5 +35,6 @@ def lidded(tube: Tube) -> Tube:
         back=closed(tube.back, **end),
         along=held(tube.along, **end),
         square=tube.square,
+        over=tube.over,
         swell=None if tube.swell is None else held(tube.swell, **end),
     )

@@ -20,12 +20,14 @@ class Mesh:
     """Triangles of a person. N vertices, T triangles.
 
     `vertices`, `normals` (N, 3); `texture` (N, 3) holds angle in [-pi, pi], distance along the
-    tube and sideways position on it, both metres; `triangles` (T, 3); `parts` (T,) of `Part`.
+    tube and sideways position on it, both metres; `over` (N,) is a surface's advantage in depth,
+    metres; `triangles` (T, 3); `parts` (T,) of `Part`.
     """
 
     vertices: Floats
     normals: Floats
     texture: Floats
+    over: Floats
     triangles: Integers
     parts: Integers
 
@@ -49,6 +51,7 @@ def build_mesh(tubes: Sequence[Tube]) -> Mesh:
         vertices=vertices.reshape(-1, 3),
         normals=normals.reshape(-1, 3),
         texture=texture.reshape(-1, 3),
+        over=np.repeat([tube.over for tube in tubes], np.array(counts) * len(ANGLES)),
         triangles=topology.triangles,
         parts=parts,
     )

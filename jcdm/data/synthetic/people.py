@@ -100,7 +100,9 @@ def render_view(*, seed: int, identity: int, view: int, size: tuple[int, int]) -
         place=(rng.random(), rng.random()),
         bottom=bottom,
     )
-    wall = draw_backdrop(stream(seed, identity, Purpose.BACKDROP, view))
+    wall = draw_backdrop(
+        stream(seed, identity, Purpose.STUDIO), stream(seed, identity, Purpose.BACKDROP, view)
+    )
     return paint_person(looks, bones, mesh, camera, wall, size=size, framing=framing)
 
 

@@ -9,20 +9,32 @@ from jcdm.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One subject to draw: the views of an identity, or with `motion` the frames of a sequence."""
+class Shoot:
+    """What all jobs share: the folder to draw into, the seed and the images' (H, W) in pixels."""
 
     root: Path
     seed: int
-    identity: int
-    split: Split
-    num_images: int
     size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One subject to draw: the views of an identity, or with `motion` the frames of a sequence."""
+
+    shoot: Shoot
+    split: Split
+    identity: int
+    num_images: int
     motion: Motion | None = None
 
 
 def split_identities(num_identities: int, test_fraction: float) -> dict[Split, list[int]]:
-    """Divide identities 0..n-1; the last ones are for testing, at least one if there are two."""
+    """Divide identities 0..n-1; the last ones are for testing, at least one if there are two.
+
+    Raises ConfigError when `test_fraction` is outside [0, 1].
+    """
+    if not 0.0 <= test_fraction <= 1.0:
+        raise ConfigError(f"test_fraction is {test_fraction}, expected 0 to 1.")
     num_test = round(num_identities * test_fraction)
     if 0.0 < test_fraction < 1.0 and num_identities > 1:
         num_test = min(max(num_test, 1), num_identities - 1)

@@ -83,7 +83,9 @@ def _studio(
     )
     room = _room(seed, identity, motion)
     camera = fit_camera(camera, room, size, fill=0.94, place=(0.5, 0.5))
-    return camera, draw_backdrop(stream(seed, identity, Purpose.BACKDROP, index))
+    return camera, draw_backdrop(
+        stream(seed, identity, Purpose.STUDIO), stream(seed, identity, Purpose.BACKDROP, index)
+    )
 
 
 def _room(seed: int, identity: int, motion: Motion) -> Floats:

@@ -39,8 +39,9 @@ def shade(
     """Render the mesh; `light` (3,) is a unit vector towards the lamp in camera axes."""
     factor = supersampling(size)
     height, width = size[0] * factor, size[1] * factor
-    screen = camera.scaled(factor).project(mesh.vertices).astype(np.float32)
-    seen = rasterize(screen, mesh.triangles, height, width)
+    screen = camera.scaled(factor).project(mesh.vertices)
+    screen[:, 2] -= mesh.over
+    seen = rasterize(screen.astype(np.float32), mesh.triangles, height, width)
     corners = mesh.triangles[seen.triangles]
     values = np.concatenate([mesh.texture, mesh.normals @ camera.rotation.T], 1).astype(np.float32)
     found = np.einsum("nk,nkc->nc", seen.weights, values[corners])

@@ -17,6 +17,7 @@ class Purpose(IntEnum):
     CAMERA = 5
     BACKDROP = 6
     MOTION = 7
+    STUDIO = 8
 
 
 def stream(seed: int, identity: int, purpose: Purpose, index: int = 0) -> np.random.Generator:

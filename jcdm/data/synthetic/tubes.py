@@ -39,7 +39,8 @@ class Tube:
     `centers`, `lateral`, `forward` (n, 3); `half_width`, `front`, `back` (n,) are the ring's
     extents to the sides and along +-forward; `along` (n,) is the texture's coordinate along the
     tube; `square` is the exponent of the ring's outline (2 = ellipse, more = boxier); `swell`
-    (n, NUM_SEGMENTS + 1) multiplies the outline, for noses, hairlines and folds.
+    (n, NUM_SEGMENTS + 1) multiplies the outline, for noses, hairlines and folds. `over` is
+    by how much (metres) the tube wins against others at its depth: cloth worn on top of cloth.
     """
 
     part: Part
@@ -52,6 +53,7 @@ class Tube:
     along: Floats
     square: float = 2.0
     swell: Floats | None = None
+    over: float = 0.0
 
 
 def resample(table: Floats, num: int = 96) -> Floats:

@@ -1,0 +1,240 @@
+"""Turn the views of a subject into a Sample: which views, in which cells, cut where, shown or not.
+
+All that is drawn derives from the sample's key, a hash of (run seed, epoch, subject index).
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from jcdm.config import DataConfig, VisibilityConfig
+from jcdm.data.images import load_image
+from jcdm.data.index import read_index, require_files
+from jcdm.data.keypoints import keep_in_frame
+from jcdm.data.pose_maps import draw_pose_map
+from jcdm.data.transforms import (
+    ClipFit,
+    Fit,
+    GeometricDraw,
+    clip_pixels,
+    fit_view,
+    image_tensor,
+    unit_tensor,
+)
+from jcdm.data.visibility import draw_visibility
+from jcdm.errors import DataError
+from jcdm.grid import GridShape
+from jcdm.records import NUM_KEYPOINTS, Sample, SubjectRecord, ViewRecord
+from jcdm.seeding import generator, sample_key
+
+Cells = tuple[ViewRecord | None, ...]
+"""The view that stands in each of the V cells; None = an empty cell."""
+
+
+class MultiViewDataset(Dataset[Sample]):
+    """Samples of V views a subject, addressed by (epoch, index).
+
+    Training draws views, cells, cut and mirror anew each epoch; one cut and one mirror hold for all
+    views of a sample. Otherwise the first V views stand in order, cut from the centre, the same in
+    every epoch. A subject with fewer than V views leaves cells empty: `present` False, black
+    pixels, in no loss and no score - no view is repeated or made up.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[SubjectRecord],
+        *,
+        height: int,
+        width: int,
+        grid: GridShape,
+        fit: Fit = "crop",
+        flip_probability: float = 0.5,
+        visibility: VisibilityConfig | None = None,
+        clip_size: int = 224,
+        clip_fit: ClipFit = "crop",
+        seed: int,
+        train: bool,
+    ) -> None:
+        """Check that every subject has enough views; reads no picture yet."""
+        self.records = tuple(records)
+        self.cell = (height, width)
+        self.num_views = grid.num_views
+        self.fit: Fit = fit
+        self.flip_probability = flip_probability
+        self.visibility = visibility or VisibilityConfig()
+        self.clip_size = clip_size
+        self.clip_fit: ClipFit = clip_fit
+        self.seed = seed
+        self.train = train
+        self._require_views()
+
+    @classmethod
+    def from_config(
+        cls,
+        config: DataConfig,
+        *,
+        seed: int,
+        train: bool,
+        clip_size: int,
+        clip_fit: ClipFit = "crop",
+        records: Sequence[SubjectRecord] | None = None,
+    ) -> Self:
+        """Build the data set of a configuration; without `records`, of its index and split.
+
+        Errors: DataError for a wrong index, MissingViewError for pictures that are not on disk.
+        """
+        if records is None:
+            records = read_index(config.index, config.split)
+        require_files(records)
+        return cls(
+            records,
+            height=config.height,
+            width=config.width,
+            grid=config.grid,
+            fit=config.fit,
+            flip_probability=config.flip_probability,
+            visibility=config.visibility,
+            clip_size=clip_size,
+            clip_fit=clip_fit,
+            seed=seed,
+            train=train,
+        )
+
+    def __len__(self) -> int:
+        """Number of subjects."""
+        return len(self.records)
+
+    def __getitem__(self, place: tuple[int, int]) -> Sample:
+        """Return the sample at (epoch, index)."""
+        epoch, index = place
+        return self.sample(index, epoch)
+
+    def sample(self, index: int, epoch: int = 0) -> Sample:
+        """Make the sample of a subject in an epoch; outside training every epoch is the same."""
+        record = self.records[index]
+        key = sample_key(self.seed, epoch if self.train else 0, index)
+        cells, visible = self._arrange(record, key)
+        draw = self._draw_geometry(key)
+        views = [self._empty_view() if v is None else self._view(v, draw) for v in cells]
+        images, pixels, maps, keypoints, valid = (
+            torch.stack(tensors) for tensors in zip(*views, strict=True)
+        )
+        return Sample(
+            images=images,
+            clip_pixels=pixels,
+            pose_maps=maps,
+            keypoints=keypoints,
+            keypoint_valid=valid,
+            visible=visible,
+            present=torch.tensor([view is not None for view in cells]),
+            subject=record.subject,
+            key=key,
+        )
+
+    def _require_views(self) -> None:
+        """Raise a DataError naming the first subject that cannot fill a reference and a target."""
+        if not self.records:
+            raise DataError("the data set has no subject. Check data.index and data.split.")
+        if few := [r for r in self.records if len(r.views) < 2]:
+            raise DataError(
+                f"{len(few)} of {len(self.records)} subjects have one view only, first: "
+                f"{few[0].subject!r}; expected a reference and a target at least. Remove them: "
+                "python -m jcdm data check lists all."
+            )
+
+    def _arrange(self, record: SubjectRecord, key: int) -> tuple[Cells, Tensor]:
+        """Choose the view of each cell, and which cells are visible (V,)."""
+        count = min(self.num_views, len(record.views))
+        views, places = np.arange(count), np.arange(count)
+        if self.train:
+            stream = generator(key, "views")
+            views = stream.permutation(len(record.views))[:count]
+            places = stream.permutation(self.num_views)[:count]
+        cells: list[ViewRecord | None] = [None] * self.num_views
+        for place, view in zip(places, views, strict=True):
+            cells[place] = record.views[view]
+        present = torch.tensor([view is not None for view in cells])
+        return tuple(cells), draw_visibility(key, present, self.visibility)
+
+    def _draw_geometry(self, key: int) -> GeometricDraw:
+        if not self.train:
+            return GeometricDraw()
+        top, left = generator(key, "crop").random(2)
+        flip = generator(key, "flip").random() < self.flip_probability
+        return GeometricDraw(crop=(top, left), flip=bool(flip))
+
+    def _view(self, view: ViewRecord, draw: GeometricDraw) -> tuple[Tensor, ...]:
+        """Read one view: image, CLIP pixels of the whole photograph, pose map, keypoints, valid."""
+        photo = load_image(view.image)
+        image, placement = fit_view(photo, self.cell, self.fit, draw)
+        keypoints, valid = placement.place_keypoints(view.keypoints, view.keypoint_valid)
+        if draw.flip:
+            photo = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return (
+            image_tensor(image),
+            clip_pixels(photo, self.clip_size, self.clip_fit),
+            self._pose_map(view, keypoints, valid, draw),
+            torch.from_numpy(keypoints).float(),
+            torch.from_numpy(keep_in_frame(keypoints, valid)),
+        )
+
+    def _pose_map(
+        self, view: ViewRecord, keypoints: np.ndarray, valid: np.ndarray, draw: GeometricDraw
+    ) -> Tensor:
+        """Draw the placed pose, or place the pose map on disk where the record names one.
+
+        A mirrored map from disk keeps its colours, as published: left limbs look like right ones.
+        """
+        if view.pose_map is None:
+            return unit_tensor(draw_pose_map(keypoints, valid, *self.cell))
+        return unit_tensor(fit_view(load_image(view.pose_map), self.cell, self.fit, draw)[0])
+
+    def _empty_view(self) -> tuple[Tensor, ...]:
+        """Fill an empty cell: black picture, black for CLIP too, no pose."""
+        black = Image.new("RGB", self.cell[::-1])
+        return (
+            image_tensor(black),
+            clip_pixels(black, self.clip_size, "crop"),
+            unit_tensor(black),
+            torch.zeros(NUM_KEYPOINTS, 2),
+            torch.zeros(NUM_KEYPOINTS, dtype=torch.bool),
+        )
+
+
+class SequenceDataset(MultiViewDataset):
+    """Samples from moving sequences: records whose views are frames in order.
+
+    The targets of a sample are consecutive frames with a drawn start and a stride of 1 or 2, in the
+    order of their cells; the references are other frames from anywhere in the sequence. Every
+    sequence has at least V frames.
+    """
+
+    def _require_views(self) -> None:
+        super()._require_views()
+        if short := [r for r in self.records if len(r.views) < self.num_views]:
+            raise DataError(
+                f"sequence {short[0].subject!r} has {len(short[0].views)} frames, expected at "
+                f"least {self.num_views}, one a cell. Remove it or choose a smaller grid."
+            )
+
+    def _arrange(self, record: SubjectRecord, key: int) -> tuple[Cells, Tensor]:
+        present = torch.ones(self.num_views, dtype=torch.bool)
+        visible = draw_visibility(key, present, self.visibility)
+        num_targets = int((~visible).sum())
+        stream = generator(key, "views")
+        num_frames = len(record.views)
+        longest = (num_frames - 1) // max(num_targets - 1, 1)
+        stride = int(stream.integers(1, min(2, longest), endpoint=True))
+        last_start = num_frames - 1 - (num_targets - 1) * stride
+        start = int(stream.integers(0, last_start, endpoint=True))
+        targets = start + stride * np.arange(num_targets)
+        others = stream.permutation(np.setdiff1d(np.arange(num_frames), targets))
+        frames = np.empty(self.num_views, dtype=np.int64)
+        frames[~visible.numpy()] = targets
+        frames[visible.numpy()] = others[: self.num_views - num_targets]
+        return tuple(record.views[frame] for frame in frames), visible

@@ -1,0 +1,142 @@
+"""Serve batches for ever: seeded, sharded over processes, and startable at any step.
+
+Which samples a step reads is arithmetic on the step's number, so nothing is read to skip ahead,
+and the samples of a step are the same on 1, 2 or 4 processes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from jcdm.data.dataset import MultiViewDataset
+from jcdm.errors import ConfigError, DataError
+from jcdm.records import Batch, Sample
+from jcdm.seeding import generator
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples to a Batch. Errors: DataError when there is none, or their shapes differ."""
+    if not samples:
+        raise DataError("a batch of no samples was asked for, expected at least one.")
+    names = [f.name for f in fields(Sample) if isinstance(getattr(samples[0], f.name), Tensor)]
+    for name in names:
+        shapes = {tuple(getattr(sample, name).shape) for sample in samples}
+        if len(shapes) > 1:
+            raise DataError(
+                f"samples of one batch have {name} of shapes {sorted(shapes)}, expected one shape. "
+                "Make them with one data set."
+            )
+    return Batch(
+        **{name: torch.stack([getattr(sample, name) for sample in samples]) for name in names},
+        subjects=tuple(sample.subject for sample in samples),
+        keys=torch.tensor([sample.key for sample in samples], dtype=torch.int64),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPlan:
+    """Which samples stand in which micro-batch of which process.
+
+    The order of an epoch is a permutation drawn from (seed, epoch); the epochs follow each other in
+    one endless row, and step s reads the s-th piece of batch_size * accumulation * world_size
+    samples of it. Rank r has the r-th part of the piece, its micro-batches in turn; so the parts of
+    all ranks one after another are the same row of samples for any number of processes.
+    """
+
+    num_samples: int
+    batch_size: int
+    seed: int
+    rank: int = 0
+    world_size: int = 1
+    accumulation: int = 1
+
+    def __post_init__(self) -> None:
+        counts = (self.num_samples, self.batch_size, self.world_size, self.accumulation)
+        if min(counts) < 1 or not 0 <= self.rank < self.world_size:
+            raise ConfigError(
+                f"found {self.num_samples} samples, batch size {self.batch_size}, accumulation "
+                f"{self.accumulation}, rank {self.rank} of {self.world_size}; expected at least "
+                "one of each and a rank below the number of processes. Check train and data."
+            )
+
+    def places(self, step: int, micro_batch: int) -> list[tuple[int, int]]:
+        """Return the (epoch, index) of each sample of a micro-batch of this rank in a step."""
+        part = self.batch_size * self.accumulation
+        first = (step * self.world_size + self.rank) * part + micro_batch * self.batch_size
+        return [self._place(position) for position in range(first, first + self.batch_size)]
+
+    def endless(self, start_step: int) -> Iterator[list[tuple[int, int]]]:
+        """Yield the micro-batches of this rank in order, from an optimizer step on."""
+        step = start_step
+        while True:
+            for micro_batch in range(self.accumulation):
+                yield self.places(step, micro_batch)
+            step += 1
+
+    def _place(self, position: int) -> tuple[int, int]:
+        epoch, offset = divmod(position, self.num_samples)
+        return epoch, int(_epoch_order(self.seed, epoch, self.num_samples)[offset])
+
+
+@dataclass(frozen=True, slots=True)
+class _PlanSampler:
+    """The plan as the batch sampler that torch's DataLoader asks for."""
+
+    plan: BatchPlan
+    start_step: int
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return self.plan.endless(self.start_step)
+
+
+def build_loader(
+    dataset: MultiViewDataset,
+    *,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    accumulation: int = 1,
+    num_workers: int = 0,
+) -> Iterator[Batch]:
+    """Yield micro-batches for ever, `accumulation` of them an optimizer step.
+
+    batch_size: samples a process and micro-batch. start_step: optimizer steps already done. The
+    batches do not depend on `num_workers`. Do not give the loader to `accelerator.prepare`.
+    """
+    plan = BatchPlan(
+        num_samples=len(dataset),
+        batch_size=batch_size,
+        seed=seed,
+        rank=rank,
+        world_size=world_size,
+        accumulation=accumulation,
+    )
+    loader = DataLoader(
+        dataset,
+        batch_sampler=_PlanSampler(plan, start_step),  # type: ignore[arg-type]
+        collate_fn=collate,
+        num_workers=num_workers,
+        worker_init_fn=_start_worker,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # the loader's own draw must not touch the global state
+    )
+    return iter(loader)
+
+
+@lru_cache(maxsize=4)
+def _epoch_order(seed: int, epoch: int, num_samples: int) -> np.ndarray:
+    return generator(seed, f"order of epoch {epoch}").permutation(num_samples)
+
+
+def _start_worker(worker: int) -> None:
+    """Keep a worker process to one thread; its siblings share the processors."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

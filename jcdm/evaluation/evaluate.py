@@ -1,0 +1,88 @@
+"""What the tests of all stages share: unseen people in batches, pixels, and what CLIP sees."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from PIL import Image
+from torch import Tensor
+
+from jcdm.config import DataConfig, TestConfig, VisibilityConfig
+from jcdm.data.dataset import MultiViewDataset
+from jcdm.data.drawn import ensure_index
+from jcdm.data.index import read_index
+from jcdm.data.loader import collate
+from jcdm.data.transforms import clip_pixels
+from jcdm.grid import GridShape
+from jcdm.pipelines.outputs import to_uint8
+from jcdm.records import Batch, SubjectRecord
+
+
+def view_size(pipeline: Any) -> tuple[int, int]:
+    """Return (height, width) of the views a pipeline was trained on, in pixels."""
+    square = pipeline.image_encoder.config.image_size
+    return pipeline.config.height or square, pipeline.config.width or square
+
+
+def unseen_people(config: TestConfig, pipeline: Any) -> tuple[SubjectRecord, ...]:
+    """Return the first `data.num_subjects` people of the split, drawn first where asked for."""
+    data = config.data
+    ensure_index(data.index, data.draw, size=view_size(pipeline))
+    return read_index(data.index, data.split)[: data.num_subjects]
+
+
+def evaluation_batches(config: TestConfig, pipeline: Any, grid: GridShape) -> Iterator[Batch]:
+    """Yield unseen people in order: `sample.num_references` references, the other views targets.
+
+    Views, references and keys depend on `run.seed` and a person's place in the index only.
+    """
+    height, width = view_size(pipeline)
+    count = config.sample.num_references
+    data = DataConfig(
+        index=config.data.index,
+        height=height,
+        width=width,
+        split=config.data.split,
+        grid_rows=grid.rows,
+        grid_cols=grid.cols,
+        fit=pipeline.config.fit,
+        flip_probability=0.0,
+        visibility=VisibilityConfig(min_references=count, max_references=count),
+    )
+    dataset = MultiViewDataset(
+        unseen_people(config, pipeline),
+        data,
+        config.run.seed,
+        pipeline.image_encoder.config.image_size,
+        False,
+    )
+    for start in range(0, len(dataset), config.sample.batch_size):
+        indices = range(start, min(start + config.sample.batch_size, len(dataset)))
+        yield collate([dataset.sample(index, 0) for index in indices])
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """Turn pictures (...,3,H,W), float in [-1,1] or uint8, into uint8 arrays (...,H,W,3)."""
+    pixels = images if images.dtype == torch.uint8 else to_uint8(images)
+    return rearrange(pixels, "... c h w -> ... h w c").cpu().numpy()
+
+
+def pose_pixels(pose_maps: Tensor) -> np.ndarray:
+    """Turn pose maps (...,3,H,W) in [0,1] into uint8 arrays (...,H,W,3)."""
+    return to_pixels(pose_maps * 2 - 1)
+
+
+def clip_view(pictures: Sequence[np.ndarray], pipeline: Any) -> Tensor:
+    """Show pictures (H,W,3) uint8 to CLIP the way the pipeline does: (N,3,S,S)."""
+    size, fit = pipeline.image_encoder.config.image_size, pipeline.config.clip_fit
+    return torch.stack([clip_pixels(Image.fromarray(p), size, fit) for p in pictures])
+
+
+def save_pictures(pictures: dict[str, np.ndarray], folder: Path) -> None:
+    """Write pictures (H,W,3) uint8 as `folder/NAME.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(folder / f"{name}.png")

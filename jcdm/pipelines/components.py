@@ -1,0 +1,34 @@
+"""Loading and waking a pipeline's components."""
+
+from pathlib import Path
+from typing import Any
+
+from jcdm.errors import CheckpointError
+from jcdm.models.encoders import HUB_PREFIX
+
+
+def wake(module: Any) -> Any:
+    """Bring an offloaded component to its device before its methods run, and return it.
+
+    Offloading hooks `forward` alone; the pipelines also call `condition`, `predict`, `encode`.
+    """
+    hook = getattr(module, "_hf_hook", None)
+    if hook is not None:
+        hook.pre_forward(module)
+    return module
+
+
+def pipeline_source(source: Any) -> dict[str, Any]:
+    """Arguments of diffusers' `from_pretrained` for a local folder or `hub:owner/name`.
+
+    Raises CheckpointError before a library sees a folder that holds no pipeline.
+    """
+    text = str(source)
+    if text.startswith(HUB_PREFIX):
+        return {"pretrained_model_name_or_path": text.removeprefix(HUB_PREFIX)}
+    if not (Path(text) / "model_index.json").is_file():
+        raise CheckpointError(
+            f"{text} is not a pipeline folder: no model_index.json in it. Pass a folder that "
+            f"save_pretrained wrote, or {HUB_PREFIX}owner/name."
+        )
+    return {"pretrained_model_name_or_path": text, "local_files_only": True}
