@@ -77,11 +77,15 @@ class DrawConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which people are trained on and how a view is cut to size (pixels)."""
+    """Which people are trained on and how a view is cut to size (pixels).
+
+    `frames`: the views of a subject are frames in order, as in an index of sequences.
+    """
 
     index: Path
     height: int
     width: int
+    frames: bool = False
     draw: DrawConfig = field(default_factory=DrawConfig)
     split: str = "train"
     validation_split: str | None = "test"
@@ -201,13 +205,26 @@ class UNetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MotionConfig:
-    """The motion module: attention across the views of a grid, or across frames."""
+    """The motion module: attention across the views of a grid, or across frames.
+
+    `width_divisor` narrows its inner width; 1 as published.
+    """
 
     axis: Literal["views", "frames"] = "views"
     num_heads: int = 8
     norm_num_groups: int = 32
     max_positions: int = 32
     num_frames: int = 8
+    width_divisor: int = 1
+
+    def __post_init__(self) -> None:
+        _require_at_least(
+            "motion",
+            1,
+            num_heads=self.num_heads,
+            num_frames=self.num_frames,
+            width_divisor=self.width_divisor,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

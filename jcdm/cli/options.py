@@ -50,20 +50,6 @@ def take_word(argv: Sequence[str], words: Sequence[str], prog: str) -> tuple[str
     return argv[0], argv[1:]
 
 
-def to_yaml(config: object) -> str:
-    """Write a configuration tree as YAML that `read_config` reads back to an equal tree."""
-    return yaml.safe_dump(to_plain(config), sort_keys=False)
-
-
-def to_plain(value: Any) -> Any:
-    """Turn dataclasses, tuples and paths into what YAML and JSON can hold."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple):
-        return [to_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
-
-
 def _parser(kind: type, prog: str) -> ArgumentParser:
     parser = ArgumentParser(
         prog=prog, description=kind.__doc__, exit_on_error=False, allow_abbrev=False

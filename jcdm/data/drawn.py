@@ -1,6 +1,7 @@
 """Draw the people that a configuration asks for, once, before anything reads them."""
 
 import logging
+import os
 from pathlib import Path
 
 from jcdm.config import DrawConfig
@@ -8,6 +9,8 @@ from jcdm.data.synthetic import write_dataset
 from jcdm.errors import DataError
 
 logger = logging.getLogger(__name__)
+
+MAX_WORKERS = 8
 
 
 def ensure_index(index: Path, draw: DrawConfig, *, size: tuple[int, int]) -> None:
@@ -33,4 +36,5 @@ def ensure_index(index: Path, draw: DrawConfig, *, size: tuple[int, int]) -> Non
         test_fraction=draw.test_fraction,
         num_sequences=draw.num_sequences,
         num_frames=draw.num_frames,
+        num_workers=min(os.cpu_count() or 1, MAX_WORKERS),
     )

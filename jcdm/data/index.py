@@ -159,14 +159,9 @@ def _load_json(path: Path) -> object:
         raise DataError(
             f"index {path} not found. Check data.index, or make one: python -m jcdm data synth."
         ) from None
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: line {error.lineno}, column {error.colno}: {error.msg}; expected JSON. "
-            f"{_REPAIR}"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 JSON of this format"
-        raise DataError(f"index {path} cannot be read: {reason}. {_REPAIR}") from None
+    except (OSError, ValueError, RecursionError) as error:  # JSON errors tell line and column
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} is not a readable JSON file: {reason}. {_REPAIR}") from None
 
 
 def _expect_keys(
@@ -178,7 +173,8 @@ def _expect_keys(
         raise DataError(f"{where}: key {missing[0]!r} is missing. {_REPAIR}")
     if unknown := [key for key in entry if key not in (*required, *optional)]:
         known = ", ".join((*required, *optional))
-        raise DataError(f"{where}: unknown key {unknown[0]!r}, expected only {known}. {_REPAIR}")
+        found = _shown(unknown[0])
+        raise DataError(f"{where}: unknown key {found}, expected only {known}. {_REPAIR}")
     return entry
 
 

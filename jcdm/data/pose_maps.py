@@ -35,6 +35,7 @@ COLOURS = tuple(
 _LIMB_OPACITY = 0.6
 _RADIUS_PER_PIXEL = 4 / 512
 _SMALLEST_RADIUS = 1.25
+_SOFT_EDGE = 0.6  # pixels by which OpenCV's smooth edge reaches beyond an outline
 _SHIFT = 4  # binary digits after the point of the coordinates given to OpenCV
 _FARTHEST = 2.0**14  # pixels; keeps a wild coordinate inside OpenCV's integers
 _OUTLINE = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -49,7 +50,7 @@ def draw_pose_map(keypoints: np.ndarray, valid: np.ndarray, height: int, width: 
     """
     canvas = np.zeros((height, width, 3), np.uint8)
     centres = np.clip(keypoints * (width, height) - 0.5, -_FARTHEST, _FARTHEST)
-    radius = max(_SMALLEST_RADIUS, _RADIUS_PER_PIXEL * max(height, width))
+    radius = max(_SMALLEST_RADIUS, _RADIUS_PER_PIXEL * max(height, width)) - _SOFT_EDGE
     outlines = _fixed_point(_limb_outlines(centres, radius))
     for (start, end), colour, outline in zip(LIMBS, COLOURS, outlines, strict=False):
         if valid[start] and valid[end]:

@@ -10,10 +10,10 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
-from jcdm.config import DataConfig, TestConfig, VisibilityConfig
+from jcdm.config import TestConfig, VisibilityConfig
 from jcdm.data.dataset import MultiViewDataset
 from jcdm.data.drawn import ensure_index
-from jcdm.data.index import read_index
+from jcdm.data.index import read_index, require_files
 from jcdm.data.loader import collate
 from jcdm.data.transforms import clip_pixels
 from jcdm.grid import GridShape
@@ -31,7 +31,9 @@ def unseen_people(config: TestConfig, pipeline: Any) -> tuple[SubjectRecord, ...
     """Return the first `data.num_subjects` people of the split, drawn first where asked for."""
     data = config.data
     ensure_index(data.index, data.draw, size=view_size(pipeline))
-    return read_index(data.index, data.split)[: data.num_subjects]
+    records = read_index(data.index, data.split)[: data.num_subjects]
+    require_files(records)
+    return records
 
 
 def evaluation_batches(config: TestConfig, pipeline: Any, grid: GridShape) -> Iterator[Batch]:
@@ -41,33 +43,27 @@ def evaluation_batches(config: TestConfig, pipeline: Any, grid: GridShape) -> It
     """
     height, width = view_size(pipeline)
     count = config.sample.num_references
-    data = DataConfig(
-        index=config.data.index,
-        height=height,
-        width=width,
-        split=config.data.split,
-        grid_rows=grid.rows,
-        grid_cols=grid.cols,
-        fit=pipeline.config.fit,
-        flip_probability=0.0,
-        visibility=VisibilityConfig(min_references=count, max_references=count),
-    )
     dataset = MultiViewDataset(
         unseen_people(config, pipeline),
-        data,
-        config.run.seed,
-        pipeline.image_encoder.config.image_size,
-        False,
+        height=height,
+        width=width,
+        grid=grid,
+        fit=pipeline.config.fit,
+        visibility=VisibilityConfig(min_references=count, max_references=count),
+        clip_size=pipeline.image_encoder.config.image_size,
+        clip_fit=pipeline.config.clip_fit,
+        seed=config.run.seed,
+        train=False,
     )
     for start in range(0, len(dataset), config.sample.batch_size):
         indices = range(start, min(start + config.sample.batch_size, len(dataset)))
-        yield collate([dataset.sample(index, 0) for index in indices])
+        yield collate([dataset.sample(index) for index in indices])
 
 
 def to_pixels(images: Tensor) -> np.ndarray:
     """Turn pictures (...,3,H,W), float in [-1,1] or uint8, into uint8 arrays (...,H,W,3)."""
     pixels = images if images.dtype == torch.uint8 else to_uint8(images)
-    return rearrange(pixels, "... c h w -> ... h w c").cpu().numpy()
+    return rearrange(pixels, "... c h w -> ... h w c").contiguous().cpu().numpy()
 
 
 def pose_pixels(pose_maps: Tensor) -> np.ndarray:

@@ -26,11 +26,11 @@ from jcdm.evaluation.features import (
     perceptual_distance,
     perceptual_score,
 )
-from jcdm.evaluation.loading import load_pipeline
+from jcdm.evaluation.loading import load_pipeline, without_motion
 from jcdm.evaluation.metrics import ScoreTally, measure_pictures
 from jcdm.evaluation.report import Figure, Section, Table, write_report
 from jcdm.evaluation.sheets import people_sheet, save_sheet
-from jcdm.evaluation.summary import identical_note, test_manifest, weights_sentence
+from jcdm.evaluation.summary import evaluation_manifest, identical_note, weights_sentence
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.records import Batch, Report
 
@@ -40,7 +40,7 @@ COPY = "copy of the nearest reference"
 CEILING = "VAE reconstruction (ceiling)"
 NUM_SHEET_ROWS = 8
 
-SheetPeople = list[tuple[str, list[np.ndarray], list[tuple[np.ndarray, ...]]]]
+SheetPeople = list[tuple[str, list[np.ndarray], list[list[np.ndarray]]]]
 
 
 @dataclass(slots=True)
@@ -53,7 +53,8 @@ class ImageScores:
 
 def score_images(config: TestConfig) -> Report:
     """Paint the target views of unseen people, score them and write the report."""
-    pipeline = load_pipeline(config.sample)
+    pipeline = load_pipeline(JCDMPipeline, config.sample)
+    pipeline.denoiser = without_motion(pipeline.denoiser)
     found = ImageScores()
     for batch in evaluation_batches(config, pipeline, pipeline.denoiser.grid):
         pictures = paint_methods(pipeline, batch, config)
@@ -62,7 +63,7 @@ def score_images(config: TestConfig) -> Report:
             score_views(tally, pipeline, batch, images)
         _collect(found.people, batch, pictures[METHOD], config)
         logger.info("%d people painted and scored", len(found.tallies[METHOD].finite["SSIM"]))
-    manifest = test_manifest(config)
+    manifest = evaluation_manifest(config)
     _write(config, found, manifest)
     scores = {method: tally.scores() for method, tally in found.tallies.items()}
     return Report(title="Stage 2: painted views", scores=scores, manifest=manifest)
@@ -125,7 +126,7 @@ def _collect(people: SheetPeople, batch: Batch, painted: np.ndarray, config: Tes
             {f"{subject}_view{v}": painted[b, v] for v in chosen}, config.run.out / "generated"
         )
         if len(people) < NUM_SHEET_ROWS:
-            shown = [(poses[b, v], painted[b, v], truth[b, v]) for v in chosen]
+            shown = [[poses[b, v], painted[b, v], truth[b, v]] for v in chosen]
             people.append((subject, list(truth[b][references[b].numpy()]), shown))
 
 

@@ -18,7 +18,7 @@ from jcdm.evaluation.loading import load_prior_pipeline
 from jcdm.evaluation.metrics import ScoreTally
 from jcdm.evaluation.plots import plot_spread
 from jcdm.evaluation.report import Figure, Section, Table, write_report
-from jcdm.evaluation.summary import test_manifest, weights_sentence
+from jcdm.evaluation.summary import evaluation_manifest, weights_sentence
 from jcdm.grid import GridShape
 from jcdm.models.encoders import FrozenCLIPVision
 from jcdm.pipelines.prior import JCDMPriorPipeline
@@ -63,7 +63,7 @@ def score_prior(config: TestConfig) -> Report:
             target_views(batch), truth, predict_embeddings(pipeline, truth, batch, config)
         )
     scores = tally_cosines(embeddings)
-    manifest = test_manifest(config)
+    manifest = evaluation_manifest(config)
     _write(config, scores, embeddings, manifest)
     return Report(title="Stage 1: appearance prior", scores=scores, manifest=manifest)
 

@@ -24,7 +24,8 @@ class ViewMotion(nn.Module):
     """Attention between the same pixel of all V cells of a grid, or of F consecutive grids.
 
     Group norm a cell (a frame), linear in, `CrossPositionBlock`, linear out, residual. The last
-    linear layer starts at zero: a fresh module is the identity. After AnimateDiff (Guo et al.,
+    linear layer starts at zero: a fresh module is the identity. Inside, a token has
+    channels / width_divisor numbers. After AnimateDiff (Guo et al.,
     2023) with the grid's cells in the place of frames, as in JCDM.
     """
 
@@ -39,21 +40,24 @@ class ViewMotion(nn.Module):
         num_heads: int = 8,
         norm_num_groups: int = 32,
         max_positions: int = 32,
+        width_divisor: int = 1,
     ) -> None:
         super().__init__()
-        if channels % norm_num_groups or channels % num_heads:
+        if channels % norm_num_groups or channels % (num_heads * width_divisor):
             raise ConfigError(
                 f"motion: a U-Net level has {channels} channels, expected a multiple of "
-                f"motion.norm_num_groups ({norm_num_groups}) and motion.num_heads ({num_heads})."
+                f"motion.norm_num_groups ({norm_num_groups}) and of motion.num_heads "
+                f"({num_heads}) times motion.width_divisor ({width_divisor})."
             )
+        width = channels // width_divisor
         self.grid = grid
         self.axis = axis
         self.num_frames = 1
         self.gradient_checkpointing = False
         self.norm = nn.GroupNorm(norm_num_groups, channels, eps=1e-6)
-        self.proj_in = nn.Linear(channels, channels)
-        self.block = CrossPositionBlock(channels, num_heads, max_positions)
-        self.proj_out = nn.Linear(channels, channels)
+        self.proj_in = nn.Linear(channels, width)
+        self.block = CrossPositionBlock(width, num_heads, max_positions)
+        self.proj_out = nn.Linear(width, channels)
         nn.init.zeros_(self.proj_out.weight)
         nn.init.zeros_(self.proj_out.bias)
 
@@ -105,6 +109,7 @@ class MotionModules(nn.Module):
                 num_heads=config.num_heads,
                 norm_num_groups=config.norm_num_groups,
                 max_positions=config.max_positions,
+                width_divisor=config.width_divisor,
             )
 
         def build_row(block: Any) -> nn.ModuleList:

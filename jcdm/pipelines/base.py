@@ -23,7 +23,7 @@ from jcdm.grid import from_grid, to_grid
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
-from jcdm.pipelines.components import pipeline_source, wake
+from jcdm.pipelines.components import frozen, pipeline_source, wake
 from jcdm.pipelines.inputs import ViewFormat, view_format
 from jcdm.pipelines.noise import NoiseSource
 from jcdm.pipelines.prior import embed_references, predict_batch
@@ -45,7 +45,6 @@ class ImagePipeline(DiffusionPipeline):
     """
 
     model_cpu_offload_seq = "image_encoder->prior->denoiser->vae"  # type: ignore[assignment]
-    _callback_tensor_inputs = ("latents",)
     vae: Any
     image_encoder: Any
     prior: AppearancePriorTransformer
@@ -88,6 +87,8 @@ class ImagePipeline(DiffusionPipeline):
             noise_levels=noise_levels or noise_level_config(scheduler),
         )
         self.interrupt = False
+        self._vae: FrozenVAE | None = None
+        self._clip: FrozenCLIPVision | None = None
         self._check_scheduler()
 
     @classmethod
@@ -101,11 +102,13 @@ class ImagePipeline(DiffusionPipeline):
 
     def frozen_vae(self) -> FrozenVAE:
         """Wrap the VAE as the rest of the code takes it, on its device."""
-        return FrozenVAE(wake(self.vae), self.vae.dtype)
+        self._vae = frozen(FrozenVAE, wake(self.vae), self._vae)
+        return self._vae
 
     def frozen_clip(self) -> FrozenCLIPVision:
         """Wrap the CLIP tower as the rest of the code takes it, on its device."""
-        return FrozenCLIPVision(wake(self.image_encoder), self.image_encoder.dtype)
+        self._clip = frozen(FrozenCLIPVision, wake(self.image_encoder), self._clip)
+        return self._clip
 
     def view_format(self, height: int | None, width: int | None) -> ViewFormat:
         """Describe how photographs are cut; sizes in pixels, by default as trained."""
@@ -123,7 +126,7 @@ class ImagePipeline(DiffusionPipeline):
             mean = (reference * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
             return mean.expand_as(reference)
         return predict_batch(
-            wake(self.prior),
+            self.prior,
             self.prior_scheduler,
             clip,
             batch,

@@ -18,6 +18,11 @@ def wake(module: Any) -> Any:
     return module
 
 
+def frozen(wrapper: type[Any], model: Any, held: Any) -> Any:
+    """Wrap an encoder, or return the wrapper held for it, which has its constants cached."""
+    return held if held is not None and held.model is model else wrapper(model, model.dtype)
+
+
 def pipeline_source(source: Any) -> dict[str, Any]:
     """Arguments of diffusers' `from_pretrained` for a local folder or `hub:owner/name`.
 

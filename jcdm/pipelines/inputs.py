@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from jcdm.data.keypoints import keep_in_frame
 from jcdm.data.pose_maps import draw_pose_map
-from jcdm.data.transforms import ClipFit, Fit, Placement, clip_pixels, image_tensor, unit_tensor
+from jcdm.data.transforms import ClipFit, Fit, clip_pixels, fit_view, image_tensor, unit_tensor
 from jcdm.errors import ConfigError, DataError
 from jcdm.grid import GridShape
 from jcdm.records import NUM_KEYPOINTS, Batch
@@ -91,14 +92,14 @@ def prepare_reference(photo: Image.Image, keypoints: Any, spec: ViewFormat, name
     """Cut a photograph to a view, its keypoints with it, and draw its pose."""
     points, valid = read_keypoints(keypoints, name)
     photo = photo.convert("RGB")
-    placement = Placement.fit((photo.height, photo.width), (spec.height, spec.width), spec.fit)
+    image, placement = fit_view(photo, (spec.height, spec.width), spec.fit)
     points, valid = placement.place_keypoints(points, valid)
     return View(
-        image=image_tensor(placement.place(photo)),
+        image=image_tensor(image),
         clip_pixels=clip_pixels(photo, spec.clip_size, spec.clip_fit),
         pose_map=unit_tensor(draw_pose_map(points, valid, spec.height, spec.width)),
         keypoints=torch.from_numpy(points).float(),
-        valid=torch.from_numpy(valid),
+        valid=torch.from_numpy(keep_in_frame(points, valid)),
     )
 
 
@@ -127,7 +128,7 @@ def prepare_target(pose: Any, spec: ViewFormat, name: str) -> View:
         clip_pixels=torch.zeros(3, spec.clip_size, spec.clip_size),
         pose_map=pose_map,
         keypoints=torch.from_numpy(points),
-        valid=torch.from_numpy(valid),
+        valid=torch.from_numpy(keep_in_frame(points, valid)),
     )
 
 

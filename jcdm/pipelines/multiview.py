@@ -94,7 +94,7 @@ class JCDMPipeline(ImagePipeline):
         targets = batch.present & ~batch.visible
         views = self.decode(latents, targets).split(targets.sum(1).tolist())
         images = [to_output(some, output_type) for some in views]
-        grids = to_output(self._decode_grids(latents), output_type) if output_grid else None
+        grids = to_output(self.decode_grids(latents), output_type) if output_grid else None
         self.maybe_free_model_hooks()
         return MultiViewOutput(
             images=images[0] if is_one else images, grids=grids, embeddings=embeddings
@@ -178,7 +178,7 @@ class JCDMPipeline(ImagePipeline):
         )
         return embeddings, latents
 
-    def _decode_grids(self, latents: Tensor) -> Tensor:
+    def decode_grids(self, latents: Tensor) -> Tensor:
         """Decode every cell of grid latents (B,C,gh,gw) into whole grids (B,3,H,W) in [-1,1]."""
         grid = self.denoiser.grid
         cells = self.decode(latents, latents.new_ones(len(latents), grid.num_views).bool())

@@ -18,7 +18,7 @@ from jcdm.diffusion.schedule import Scheduler, posterior_step, prior_timesteps
 from jcdm.errors import ConfigError
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.encoders import FrozenCLIPVision
-from jcdm.pipelines.components import pipeline_source, wake
+from jcdm.pipelines.components import frozen, pipeline_source, wake
 from jcdm.pipelines.inputs import assemble_people, view_format
 from jcdm.pipelines.noise import KeyedNoise, NoiseSource, noise_source
 from jcdm.records import AppearancePrior, Batch
@@ -161,6 +161,7 @@ class JCDMPriorPipeline(DiffusionPipeline):
             image_encoder=image_encoder, prior=prior, prior_scheduler=prior_scheduler
         )
         self.register_to_config(height=height, width=width, fit=fit, clip_fit=clip_fit)
+        self._clip: FrozenCLIPVision | None = None
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Any:
@@ -202,12 +203,12 @@ class JCDMPriorPipeline(DiffusionPipeline):
     def _predict(
         self, batch: Batch, noise: NoiseSource, num_steps: int, guidance: float
     ) -> AppearancePrior:
-        clip = FrozenCLIPVision(wake(self.image_encoder), self.image_encoder.dtype)
+        self._clip = frozen(FrozenCLIPVision, wake(self.image_encoder), self._clip)
         batch = batch.to(self._execution_device)
         prior = predict_batch(
-            wake(self.prior),
+            self.prior,
             self.prior_scheduler,
-            clip,
+            self._clip,
             batch,
             num_steps=num_steps,
             guidance=guidance,

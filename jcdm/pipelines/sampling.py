@@ -10,6 +10,7 @@ from torch import Tensor
 from jcdm.diffusion.guidance import guide
 from jcdm.errors import ConfigError
 from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.pipelines.components import wake
 from jcdm.records import Conditioning
 
 PriorSource = Literal["apm", "oracle", "mean"]
@@ -72,6 +73,8 @@ class GuidedDenoiser:
 
     def __call__(self, noisy: Tensor, timestep: Tensor) -> Tensor:
         """Predict for all N grids at one timestep: (N,C,gh,gw), scalar -> (N,C,gh,gw)."""
+        if self.denoiser.device != noisy.device:  # a callback has woken another component
+            wake(self.denoiser)
         prediction = self.denoiser.predict(
             torch.cat([noisy] * self.num_halves),
             timestep.expand(self.num_halves * len(noisy)),

@@ -114,7 +114,7 @@ class JCDMSequencePipeline(ImagePipeline):
         clip = self.frozen_clip()
         visible = windows["visible"]
         prior = predict_appearance(
-            wake(self.prior),
+            self.prior,
             self.prior_scheduler,
             pose=flatten_pose(windows["keypoints"], windows["valid"]),
             reference_appearance=embed_references(clip, first).expand(len(visible), -1, -1),

@@ -94,3 +94,21 @@ def test_unclip_steps(golden):
             previous=previous,
         )
         close(latents, golden["unclip.latents_after_step"][i])
+
+
+def test_noising_of_recorded_training_steps(parity_dir, trained):
+    first = load_file(parity_dir / "train_step_stage1.io.safetensors")
+    noise = first["in.base_noise"] + 0.1 * first["in.offset_noise"]
+    levels = schedule.build_prior_train_scheduler().alphas_cumprod
+    target = first["mid.normalised_target"][:, None]
+    close(noising.add_noise(target, noise, levels, first["in.timesteps"]), first["mid.noisy"])
+
+    second = load_file(parity_dir / "train_step_stage2_part1.io.safetensors")
+    noise = second["in.base_noise"] + 0.05 * second["in.offset_noise"]
+    given = second["in.latents"], noise, trained.alphas_cumprod, second["in.timesteps"]
+    close(noising.add_noise(*given), second["mid.noisy_latents"])
+    close(noising.velocity_target(*given), second["mid.target_v"])
+    snr = schedule.snr(trained.alphas_cumprod, second["in.timesteps"])
+    close(min_snr_weight(snr, 5.0), second["mid.loss_weights"])
+    loss = denoiser_loss(second["out.pred"], second["mid.target_v"], snr, gamma=5.0)
+    close(loss.mean(), second["out.loss"])

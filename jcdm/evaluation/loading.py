@@ -1,0 +1,87 @@
+"""Load what a test is asked to try: a pipeline, with parts taken from training runs."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import load_file
+
+from jcdm.config import SampleConfig
+from jcdm.diffusion.schedule import swap_scheduler
+from jcdm.errors import CheckpointError
+from jcdm.models.apm import AppearancePriorTransformer
+from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.pipelines.base import ImagePipeline
+from jcdm.pipelines.prior import JCDMPriorPipeline
+
+EMA_FILE = "ema.safetensors"
+Painter = TypeVar("Painter", bound=ImagePipeline)
+
+
+def load_prior_pipeline(sample: SampleConfig) -> JCDMPriorPipeline:
+    """Load the prior pipeline of `sample.pipeline`, its prior replaced by `sample.prior`."""
+    pipeline = JCDMPriorPipeline.from_pretrained(sample.pipeline, **_prior(sample))
+    return _ready(pipeline)
+
+
+def load_pipeline(kind: type[Painter], sample: SampleConfig) -> Painter:
+    """Load a painting pipeline; `sample.prior`, `denoiser` and `scheduler` replace its own."""
+    parts = _prior(sample)
+    if sample.denoiser is not None:
+        parts["denoiser"] = load_part(JCDMDenoiser, "denoiser", sample.denoiser)
+    pipeline = kind.from_pretrained(sample.pipeline, **parts)
+    pipeline.scheduler = swap_scheduler(sample.scheduler, pipeline.scheduler)
+    return _ready(pipeline)
+
+
+def load_part(kind: Any, name: str, folder: Path) -> Any:
+    """Load a trained part from a model folder, a checkpoint, or a run (its newest checkpoint).
+
+    A checkpoint's averaged weights (EMA) are taken. Errors: CheckpointError naming the folder.
+    """
+    folder = newest_checkpoint(folder)
+    if (folder / "config.json").is_file():
+        return kind.from_pretrained(folder, local_files_only=True)
+    if not (folder / name / "config.json").is_file():
+        raise CheckpointError(
+            f"sample.{name}: {folder} holds no {name}; expected a folder with config.json, a "
+            f"checkpoint with {name}/, or a training run with checkpoints/."
+        )
+    part = kind.from_pretrained(folder / name, local_files_only=True)
+    averaged = load_file(folder / EMA_FILE) if (folder / EMA_FILE).is_file() else {}
+    report = part.load_state_dict(averaged, strict=False)
+    if report.unexpected_keys:
+        raise CheckpointError(
+            f"{folder / EMA_FILE} holds {report.unexpected_keys[0]!r}, which {name} does not have; "
+            "expected averages of the same model. Take another checkpoint."
+        )
+    return part
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """Return a run's newest complete checkpoint; any other folder is returned as it is."""
+    complete = sorted(folder.glob("checkpoints/step_*/manifest.json"))
+    return complete[-1].parent if complete else folder
+
+
+def without_motion(denoiser: JCDMDenoiser) -> JCDMDenoiser:
+    """Return the same denoiser with its motion modules taken out; it shares all other weights."""
+    if denoiser.motion is None:
+        return denoiser
+    with torch.device("meta"):
+        plain = JCDMDenoiser.from_config({**denoiser.config, "motion_config": None})
+    kept = {k: v for k, v in denoiser.state_dict().items() if not k.startswith("motion.")}
+    plain.load_state_dict(kept, assign=True)
+    return plain.eval().requires_grad_(False)
+
+
+def _prior(sample: SampleConfig) -> dict[str, Any]:
+    if sample.prior is None:
+        return {}
+    return {"prior": load_part(AppearancePriorTransformer, "prior", sample.prior)}
+
+
+def _ready(pipeline: Any) -> Any:
+    """Move a pipeline to the device it will run on, and keep its progress bars quiet."""
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,183 @@
+"""Test of the motion module: the same sequences painted with and without it, from equal noise."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from jcdm.config import TestConfig
+from jcdm.errors import ConfigError
+from jcdm.evaluation.evaluate import save_pictures, unseen_people, view_size
+from jcdm.evaluation.frames import (
+    FrameSequence,
+    copy_nearest_frame,
+    measure_frames,
+    read_sequence,
+)
+from jcdm.evaluation.loading import load_pipeline, without_motion
+from jcdm.evaluation.metrics import ScoreTally, measure_pictures
+from jcdm.evaluation.plots import plot_lines
+from jcdm.evaluation.report import Figure, Section, Table, write_report
+from jcdm.evaluation.sheets import SheetRow, draw_sheet, save_sheet
+from jcdm.evaluation.summary import evaluation_manifest, identical_note, weights_sentence
+from jcdm.pipelines.sequence import JCDMSequencePipeline
+from jcdm.records import Report
+from jcdm.seeding import sample_key
+
+logger = logging.getLogger(__name__)
+WITH = "with the motion module"
+WITHOUT = "without it"
+COPY = "copy of the nearest reference frame"
+NUM_STRIPS = 3
+NUM_STRIP_FRAMES = 10
+
+
+@dataclass(slots=True)
+class SequenceScores:
+    """Scores of each method, its mean change a frame, and rows of the contact sheet."""
+
+    tallies: dict[str, ScoreTally] = field(default_factory=dict)
+    errors: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    strips: list[SheetRow] = field(default_factory=list)
+
+
+def score_sequence(config: TestConfig) -> Report:
+    """Paint sequences of unseen people with and without motion, score them, write the report."""
+    pipeline = load_pipeline(JCDMSequencePipeline, config.sample)
+    if pipeline.denoiser.motion is None:
+        raise ConfigError(
+            f"the denoiser of {config.sample.denoiser or config.sample.pipeline} has no motion "
+            "modules; expected one with. Train them (run_train_stage2_stage2.sh) and set "
+            "sample.denoiser to that run."
+        )
+    found = SequenceScores()
+    for number, record in enumerate(unseen_people(config, pipeline)):
+        sequence = read_sequence(
+            record, view_size(pipeline), pipeline.config["fit"], config.sample.num_references
+        )
+        painted = paint_methods(pipeline, sequence, config, sample_key(config.run.seed, 0, number))
+        _add(found, sequence, painted, config)
+        logger.info("sequence %d painted and scored", number + 1)
+    manifest = evaluation_manifest(config)
+    _write(config, found, manifest)
+    scores = {method: tally.scores() for method, tally in found.tallies.items()}
+    return Report(title="Stage 2: motion", scores=scores, manifest=manifest)
+
+
+def paint_methods(
+    pipeline: JCDMSequencePipeline, sequence: FrameSequence, config: TestConfig, seed: int
+) -> dict[str, np.ndarray]:
+    """Paint a sequence by every method from the same seed: name -> (F,H,W,3) uint8."""
+    moving = pipeline.denoiser
+    painted = {WITH: paint_frames(pipeline, sequence, config, seed)}
+    pipeline.denoiser = without_motion(moving)
+    try:
+        painted[WITHOUT] = paint_frames(pipeline, sequence, config, seed)
+    finally:
+        pipeline.denoiser = moving
+    return {**painted, COPY: copy_nearest_frame(sequence)}
+
+
+def paint_frames(
+    pipeline: JCDMSequencePipeline, sequence: FrameSequence, config: TestConfig, seed: int
+) -> np.ndarray:
+    """Paint every frame of a sequence from its references: (F,H,W,3) uint8."""
+    sample, given = config.sample, list(sequence.references)
+    result = pipeline(
+        [Image.fromarray(sequence.frames[i]) for i in given],
+        [sequence.keypoints[i] for i in given],
+        list(sequence.keypoints),
+        num_steps=sample.num_steps,
+        guidance_scale=sample.guidance_scale,
+        prior_steps=sample.prior_steps,
+        prior_guidance=sample.prior_guidance,
+        windows_at_once=sample.batch_size,
+        seed=seed,
+    )
+    return np.stack([np.asarray(frame) for frame in result.frames])
+
+
+def _add(
+    found: SequenceScores,
+    sequence: FrameSequence,
+    painted: Mapping[str, np.ndarray],
+    config: TestConfig,
+) -> None:
+    truth, scored = sequence.frames, sequence.scored
+    for method, frames in painted.items():
+        tally = found.tallies.setdefault(method, ScoreTally())
+        tally.add_all(measure_frames(frames, truth, scored))
+        tally.add_all(measure_pictures(frames[None], truth[None], scored[None]))
+        error = np.abs(frames / 255.0 - truth / 255.0).mean((1, 2, 3))
+        found.errors.setdefault(method, []).append(np.where(scored, error, np.nan))
+    named = {f"{sequence.name}_frame{i:03d}": frame for i, frame in enumerate(painted[WITH])}
+    save_pictures(named, config.run.out / "generated")
+    if len(found.strips) < 4 * NUM_STRIPS:
+        found.strips += _strips(sequence, painted)
+
+
+def _strips(sequence: FrameSequence, painted: Mapping[str, np.ndarray]) -> list[SheetRow]:
+    """Four rows a sequence: poses, with motion, without, truth; the first frames in a row."""
+    rows = {
+        sequence.name: sequence.poses,
+        "with motion": painted[WITH],
+        "without": painted[WITHOUT],
+        "truth": sequence.frames,
+    }
+    return [
+        SheetRow(label=label, pictures=(*frames[:NUM_STRIP_FRAMES], *[None] * _short(frames)))
+        for label, frames in rows.items()
+    ]
+
+
+def _short(frames: np.ndarray) -> int:
+    return max(0, NUM_STRIP_FRAMES - len(frames))
+
+
+def mean_errors(errors: list[np.ndarray]) -> tuple[list[float], list[float]]:
+    """Mean error at each time over sequences: (frame numbers, L1), frames never scored left out."""
+    longest = max(len(error) for error in errors)
+    padded = [np.pad(e, (0, longest - len(e)), constant_values=np.nan) for e in errors]
+    table = np.stack(padded)
+    known = np.flatnonzero(~np.isnan(table).all(axis=0))
+    means = np.nanmean(table[:, known], axis=0)
+    return [float(k) for k in known], [float(m) for m in means]
+
+
+def _write(config: TestConfig, found: SequenceScores, manifest: Mapping[str, object]) -> None:
+    out = config.run.out
+    columns = [f"frame {i}" for i in range(NUM_STRIP_FRAMES)]
+    sheet = save_sheet(draw_sheet(found.strips, columns), out / "sequences.png")
+    lines = {method: mean_errors(errors) for method, errors in found.errors.items()}
+    plot = plot_lines(lines, out / "drift.png", xlabel="frame", ylabel="L1 to the truth")
+    rows = {method: tally.scores() for method, tally in found.tallies.items()}
+    table = Table(
+        title="Frames of unseen people",
+        rows=rows,
+        highlight=WITH,
+        notes=identical_note(found.tallies),
+    )
+    section = Section(
+        title="Stage 2: motion",
+        intro="Sequences are painted twice from the same noise, with the motion module and with it "
+        "taken out. The reference frames given to the model are in no score.",
+        weights=weights_sentence(config.sample, "prior", "denoiser"),
+        tables=(table,),
+        figures=(
+            Figure(
+                file=sheet,
+                caption="The first frames of the first sequences: poses asked for, painted with "
+                "and without motion, truth.",
+            ),
+            Figure(file=plot, caption="Distance to the truth along the sequence, mean of all."),
+        ),
+    )
+    write_report(
+        out,
+        title="Frames of unseen people in motion",
+        intro="Does attention between neighbouring frames make them steadier?",
+        sections=[section],
+        manifest=manifest,
+    )

@@ -1,0 +1,1 @@
+"""The three stages: appearance prior, denoiser on the frozen prior, motion module."""
