@@ -1,52 +1,92 @@
-"""Console and file logging, and the line-by-line record of a run's numbers."""
+"""Where a run writes what happens: console and log.txt for people, metrics.jsonl for programs."""
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tqdm import tqdm
 
-def setup_logging(*, is_main: bool = True, file: Path | None = None) -> None:
-    """Log to stderr, and to `file` when given; processes other than the main one only warn."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if file is not None and is_main:
-        handlers.append(logging.FileHandler(file, encoding="utf-8"))
-    logging.basicConfig(
-        level=logging.INFO if is_main else logging.WARNING,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        handlers=handlers,
-        force=True,
-    )
-    for noisy in ("httpx", "diffusers", "transformers", "accelerate", "matplotlib", "PIL"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+from jcdm.errors import DataError
+
+ROOT = "jcdm"
 
 
-class MetricsFile:
-    """`metrics.jsonl`: one JSON object a line, each with the step it belongs to."""
+class _ConsoleHandler(logging.Handler):
+    """Writes lines to stderr without tearing a progress bar apart."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def setup_logging(log_file: Path | None, *, is_main: bool = True) -> None:
+    """Send the package's messages to stderr and to `log_file`; other ranks: warnings to stderr.
+
+    Calling it again replaces what an earlier call set up.
+    """
+    logger = logging.getLogger(ROOT)
+    close_logging()
+    logger.setLevel(logging.INFO if is_main else logging.WARNING)
+    logger.propagate = False
+    handlers: list[logging.Handler] = [_ConsoleHandler()]
+    if is_main and log_file is not None:
+        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        logger.addHandler(handler)
+
+
+def close_logging() -> None:
+    """Detach what `setup_logging` attached, so that messages go where Python sends them."""
+    logger = logging.getLogger(ROOT)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
+
+
+class MetricsLog:
+    """metrics.jsonl: one JSON object a line, in the order of the steps.
+
+    A resumed run drops the rows of steps that it will do again.
+    """
 
     def __init__(self, path: Path, *, start_step: int = 0) -> None:
-        """Open for appending; lines past `start_step`, left by a run that was cut, are dropped."""
         self.path = path
-        kept = [row for row in read_metrics(path) if int(row["step"]) <= start_step]
-        path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        kept = [row for row in read_metrics(path) if row["step"] <= start_step]
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text("".join(f"{_encode(row)}\n" for row in kept), encoding="utf-8")
+        os.replace(partial, path)
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append one line; `step` counts optimizer steps."""
-        row = {"step": step, **values}
+    def write(self, row: Mapping[str, float]) -> None:
+        """Append one row, which has a key `step`, and hand it to the operating system at once."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(f"{_encode(row)}\n")
+
+
+def _encode(row: Mapping[str, float]) -> str:
+    return json.dumps(dict(row))
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read all whole lines of a metrics file; a line that a crash cut off is left out."""
+    """Read the rows of a metrics file; a missing one has none.
+
+    A last line cut off by a crash is left out. Errors: DataError for any other broken line.
+    """
     if not path.is_file():
         return []
+    lines = path.read_text(encoding="utf-8").splitlines()
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(lines, start=1):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
-            continue
+            if number < len(lines):
+                raise DataError(
+                    f"{path}: line {number} is no JSON; expected one object a line. "
+                    "Repair or remove the file."
+                ) from None
     return rows

@@ -64,7 +64,9 @@ def _check(argv: Sequence[str]) -> None:
     for problem in problems:
         print(problem)
     if problems:
-        raise DataError(f"{index}: {len(problems)} problem{"s" if len(problems) > 1 else ""}, listed above.")
+        raise DataError(
+            f"{index}: {len(problems)} problem{'s' if len(problems) > 1 else ''}, listed above."
+        )
     print(f"{index}: no problem found.")
 
 

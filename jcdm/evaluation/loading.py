@@ -1,9 +1,12 @@
 """Load what a test is asked to try: a pipeline, with parts taken from training runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from diffusers.utils import logging as diffusers_logging
 from safetensors.torch import load_file
 
 from jcdm.config import SampleConfig
@@ -20,7 +23,8 @@ Painter = TypeVar("Painter", bound=ImagePipeline)
 
 def load_prior_pipeline(sample: SampleConfig) -> JCDMPriorPipeline:
     """Load the prior pipeline of `sample.pipeline`, its prior replaced by `sample.prior`."""
-    pipeline = JCDMPriorPipeline.from_pretrained(sample.pipeline, **_prior(sample))
+    with _quiet():
+        pipeline = JCDMPriorPipeline.from_pretrained(sample.pipeline, **_prior(sample))
     return _ready(pipeline)
 
 
@@ -29,23 +33,24 @@ def load_pipeline(kind: type[Painter], sample: SampleConfig) -> Painter:
     parts = _prior(sample)
     if sample.denoiser is not None:
         parts["denoiser"] = load_part(JCDMDenoiser, "denoiser", sample.denoiser)
-    pipeline = kind.from_pretrained(sample.pipeline, **parts)
+    with _quiet():
+        pipeline = kind.from_pretrained(sample.pipeline, **parts)
     pipeline.scheduler = swap_scheduler(sample.scheduler, pipeline.scheduler)
     return _ready(pipeline)
 
 
 def load_part(kind: Any, name: str, folder: Path) -> Any:
-    """Load a trained part from a model folder, a checkpoint, or a run (its newest checkpoint).
+    """Load a trained part from a model folder, a checkpoint, or a training run.
 
     A checkpoint's averaged weights (EMA) are taken. Errors: CheckpointError naming the folder.
     """
-    folder = newest_checkpoint(folder)
+    folder = weights_folder(folder)
     if (folder / "config.json").is_file():
         return kind.from_pretrained(folder, local_files_only=True)
     if not (folder / name / "config.json").is_file():
         raise CheckpointError(
             f"sample.{name}: {folder} holds no {name}; expected a folder with config.json, a "
-            f"checkpoint with {name}/, or a training run with checkpoints/."
+            f"checkpoint with {name}/, or a training run with final/ or checkpoints/."
         )
     part = kind.from_pretrained(folder / name, local_files_only=True)
     averaged = load_file(folder / EMA_FILE) if (folder / EMA_FILE).is_file() else {}
@@ -58,8 +63,13 @@ def load_part(kind: Any, name: str, folder: Path) -> Any:
     return part
 
 
-def newest_checkpoint(folder: Path) -> Path:
-    """Return a run's newest complete checkpoint; any other folder is returned as it is."""
+def weights_folder(folder: Path) -> Path:
+    """Return where a run's weights are: `final`, else its newest complete checkpoint.
+
+    A folder that is no run is returned as it is.
+    """
+    if (folder / "final" / "config.json").is_file():
+        return folder / "final"
     complete = sorted(folder.glob("checkpoints/step_*/manifest.json"))
     return complete[-1].parent if complete else folder
 
@@ -79,6 +89,20 @@ def _prior(sample: SampleConfig) -> dict[str, Any]:
     if sample.prior is None:
         return {}
     return {"prior": load_part(AppearancePriorTransformer, "prior", sample.prior)}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence notes about parts of a folder that a pipeline does not use, and loading bars."""
+    level, had_bars = diffusers_logging.get_verbosity(), diffusers_logging.is_progress_bar_enabled()
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        diffusers_logging.set_verbosity(level)
+        if had_bars:
+            diffusers_logging.enable_progress_bar()
 
 
 def _ready(pipeline: Any) -> Any:

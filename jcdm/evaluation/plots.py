@@ -45,14 +45,6 @@ def plot_spread(values: Mapping[str, Sequence[float]], file: Path, *, xlabel: st
     return _save(canvas, file)
 
 
-def smooth(values: Sequence[float], window: int) -> list[float]:
-    """Mean of each value with up to window - 1 values before it; same length."""
-    sums = np.cumsum(np.concatenate([[0.0], np.asarray(values, dtype=np.float64)]))
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - window, 0)
-    return list((sums[ends] - sums[starts]) / (ends - starts))
-
-
 def _colours(count: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(count)]
 

@@ -62,7 +62,7 @@ def score_images(config: TestConfig) -> Report:
             tally = found.tallies.setdefault(method, ScoreTally())
             score_views(tally, pipeline, batch, images)
         _collect(found.people, batch, pictures[METHOD], config)
-        logger.info("%d people painted and scored", len(found.tallies[METHOD].finite["SSIM"]))
+        logger.info("%d target views painted and scored", len(found.tallies[METHOD].finite["SSIM"]))
     manifest = evaluation_manifest(config)
     _write(config, found, manifest)
     scores = {method: tally.scores() for method, tally in found.tallies.items()}
@@ -151,8 +151,8 @@ def _write(config: TestConfig, found: ImageScores, manifest: Mapping[str, object
             Figure(
                 file=save_sheet(sheet, out / "people.png"),
                 caption="One person a row: the references given, then for every target view the "
-                "pose asked for, the painted view and the true one. First people of the split, "
-                "not chosen.",
+                "pose asked for, the painted view and the true one. The first people of the "
+                "split, not picked by hand.",
             ),
         ),
     )

@@ -17,6 +17,7 @@ FONT_SIZE = 13
 PAPER = (255, 255, 255)
 EMPTY = (236, 238, 242)
 INK = (40, 48, 62)
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ def draw_sheet(
         _write_fitting(pen, name, (left, 8), width=width, font=font)
     for number, row in enumerate(rows):
         top = HEADER_HEIGHT + number * (height + GAP)
-        _write_fitting(pen, row.label, (GAP, top + 2), width=LABEL_WIDTH - 2 * GAP, font=font)
+        label = "\n".join(_wrap(pen, row.label, LABEL_WIDTH - 2 * GAP, font))
+        pen.multiline_text((GAP, top + 2), label, fill=INK, font=font)
         for left, picture in zip(lefts, row.pictures, strict=True):
             if picture is None:
                 pen.rectangle((left, top, left + width - 1, top + height - 1), fill=EMPTY)
@@ -117,13 +119,18 @@ def _column_lefts(num_columns: int, width: int, group_starts: set[int]) -> list[
     return lefts
 
 
+def _wrap(pen: ImageDraw.ImageDraw, text: str, width: int, font: Font) -> list[str]:
+    """Break text, also inside words, into lines that are no wider than `width` pixels."""
+    lines = [""]
+    for character in text:
+        if pen.textlength(lines[-1] + character, font=font) > width:
+            lines.append("")
+        lines[-1] += character
+    return lines
+
+
 def _write_fitting(
-    pen: ImageDraw.ImageDraw,
-    text: str,
-    corner: tuple[int, int],
-    *,
-    width: int,
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    pen: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], *, width: int, font: Font
 ) -> None:
     """Write text, shortened with an ellipsis when it is wider than its column."""
     if pen.textlength(text, font=font) > width:

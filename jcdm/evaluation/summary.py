@@ -1,23 +1,17 @@
 """Sentences and records that every test's report ends with: weights, notes, the manifest."""
 
 import hashlib
-import platform
-import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from jcdm.config import SampleConfig, TestConfig
 from jcdm.data.index import index_identity
-from jcdm.evaluation.loading import newest_checkpoint
+from jcdm.evaluation.loading import weights_folder
 from jcdm.evaluation.metrics import ScoreTally
+from jcdm.manifest import run_manifest
 
 Part = Literal["prior", "denoiser"]
-PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pillow", "scikit-image")
 
 
 def weights_sentence(sample: SampleConfig, *parts: Part) -> str:
@@ -37,21 +31,18 @@ def identical_note(tallies: Mapping[str, ScoreTally]) -> tuple[str, ...]:
 
 def evaluation_manifest(config: TestConfig) -> dict[str, Any]:
     """Return the record of a test: what ran, on which data and weights, with which versions."""
-    return {
-        "config": asdict(config),
-        "commit": _commit(),
-        "data": index_identity(config.data.index),
-        "weights": weights_identity(config.sample),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-    }
+    return run_manifest(
+        config,
+        seed=config.run.seed,
+        data=index_identity(config.data.index),
+        weights=weights_identity(config.sample),
+    )
 
 
 def weights_identity(sample: SampleConfig) -> dict[str, str]:
     """Return the SHA-256 of every weight file of the pipeline and of the parts that replace it."""
     folders = [sample.pipeline, sample.prior, sample.denoiser]
-    used = [newest_checkpoint(folder) for folder in folders if folder is not None]
+    used = [weights_folder(folder) for folder in folders if folder is not None]
     files = sorted(file for folder in used for file in folder.rglob("*.safetensors"))
     return {str(file): _sha256(file) for file in files}
 
@@ -59,18 +50,3 @@ def weights_identity(sample: SampleConfig) -> dict[str, str]:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _commit() -> str | None:
-    """Return the commit of the code, marked where files differ from it; None outside git."""
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()

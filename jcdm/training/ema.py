@@ -14,7 +14,12 @@ class ParameterAverages:
     def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float) -> None:
         """Start from the current values; early on the decay is (1 + step) / (10 + step)."""
         self.parameters = dict(parameters)
-        self.model = EMAModel(list(self.parameters.values()), decay=decay)
+        self.model = EMAModel(list(self.parameters.values()), decay=decay, foreach=True)
+
+    @property
+    def num_updates(self) -> int:
+        """Number of updates the averages have seen."""
+        return self.model.optimization_step
 
     def update(self) -> None:
         """Take one step of averaging; call it after each optimizer step."""

@@ -15,10 +15,10 @@ from jcdm.errors import JCDMError
 from jcdm.logs import MetricsLog
 from jcdm.records import Batch, StepOutput
 from jcdm.training.checkpoint import load_checkpoint, save_checkpoint
-from jcdm.training.ema import build_ema
+from jcdm.training.ema import ParameterAverages
 from jcdm.training.optim import build_optimizer, learning_rate, set_learning_rate
 from jcdm.training.progress import ProgressReport
-from jcdm.training.stages.protocol import Stage
+from jcdm.training.stages.base import Stage
 from jcdm.training.state import RunState
 
 logger = logging.getLogger(__name__)
@@ -53,8 +53,7 @@ class Trainer:
         self.config = config
         self.accelerator = accelerator
         module = stage.module
-        wanted = {id(parameter) for parameter in stage.trainable_parameters()}
-        parameters = {n: p for n, p in module.named_parameters() if id(p) in wanted}
+        parameters = stage.trainable_parameters()
         stage.module = accelerator.prepare_model(module)
         optimizer = build_optimizer(parameters, config.optim)
         self.state = RunState(
@@ -62,7 +61,7 @@ class Trainer:
             module=module,
             parameters=parameters,
             optimizer=accelerator.prepare_optimizer(optimizer),
-            ema=build_ema(parameters, config.train.ema_decay),
+            averages=ParameterAverages(parameters, config.train.ema_decay),
             scaler=accelerator.scaler,
         )
 
@@ -127,7 +126,7 @@ class Trainer:
             self.state.optimizer.step()
         self.state.optimizer.zero_grad(set_to_none=True)
         if is_finite:
-            self.state.ema.step(self.state.parameters.values())
+            self.state.averages.update()
             progress.loss_sum += loss
             progress.grad_norm_sum += norm
             progress.num_summed += 1

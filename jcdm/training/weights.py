@@ -1,4 +1,4 @@
-"""Weight files to modules and back: safetensors only, strictly, with errors that name the tensor."""
+"""Weight files to modules and back: safetensors only, strictly, errors naming the tensor."""
 
 from collections.abc import Mapping
 from pathlib import Path

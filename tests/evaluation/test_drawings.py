@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jcdm.errors import DataError
-from jcdm.evaluation.plots import plot_lines, plot_spread, smooth
+from jcdm.evaluation.plots import plot_lines, plot_spread
 from jcdm.evaluation.sheets import SheetRow, draw_sheet, people_sheet, save_sheet
 
 
@@ -55,7 +55,3 @@ def test_plots_show_their_data(tmp_path: Path) -> None:
     assert draw(0.5) != draw(0.25)
     spread = plot_spread({"a": [0.1, 0.2, 0.3], "b": [0.5]}, tmp_path / "y.png", xlabel="cosine")
     assert Image.open(spread).size[0] > 500
-
-
-def test_smoothing_is_a_trailing_mean() -> None:
-    assert smooth([1.0, 2.0, 6.0, 4.0], 2) == pytest.approx([1.0, 1.5, 4.0, 5.0])

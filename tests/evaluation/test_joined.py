@@ -1,63 +1,62 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from jcdm.errors import DataError
-from jcdm.evaluation.joined import join_reports, read_metrics, training_section
+from jcdm.evaluation.joined import join_reports, validation_fall
 from jcdm.evaluation.report import Section, Table, read_report, write_report
 from jcdm.records import Scores
 
 
 def write_run(folder: Path, losses: list[float]) -> Path:
-    folder.mkdir()
-    lines = [{"step": i, "images": 4 * i, "loss": loss} for i, loss in enumerate(losses)]
-    lines.append({"step": len(losses) - 1, "validation_cosine": 0.5, "note": "text"})
-    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
-    (folder / "config.yaml").write_text("run: {seed: 4}\n")
+    (folder / "pictures").mkdir(parents=True)
+    for step in (1, 2):
+        Image.fromarray(np.full((4, 4, 3), step, np.uint8)).save(
+            folder / "pictures" / f"step_{step}.png"
+        )
+    rows = [{"step": i, "loss": 2 * v, "validation_loss": v} for i, v in enumerate(losses)]
+    rows.insert(1, {"step": 0, "loss": 1.0})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
 
 def write_test(folder: Path) -> Path:
-    table = Table(title="T", rows={"tried": Scores(values={"SSIM": (0.5, 3)})})
-    section = Section(title="A test", intro="", weights="tiny", tables=(table,))
+    table = Table(title="Scores", rows={"tried": Scores(values={"SSIM": (0.5, 3)})})
+    section = Section(title="A test", intro="", weights="shipped", tables=(table,))
     write_report(folder, title="A test", intro="", sections=[section], manifest={"seed": 5})
     return folder
 
 
 def test_tests_and_runs_stand_in_one_page(tmp_path: Path) -> None:
-    folders = [write_run(tmp_path / "stage1", [3.0, 2.0]), write_test(tmp_path / "prior")]
-    page = join_reports(folders, tmp_path / "all", title="All", intro="Everything.")
+    run, test = write_run(tmp_path / "stage1", [4.0, 3.0]), write_test(tmp_path / "prior")
+    page, text = join_reports(tmp_path / "all", title="All", runs=[run], tests=[test])
     document = read_report(tmp_path / "all")
-    assert [s["title"] for s in document["sections"]] == ["Training: stage1", "A test"]
-    assert list(document["manifest"].values()) == [{"run": {"seed": 4}}, {"seed": 5}]
+    assert {s["title"] for s in document["sections"]} == {"A test", "Training: stage1"}
+    assert document["manifest"]["tests"] == {"prior": {"seed": 5}}
+    (training,) = (s for s in document["sections"] if "stage1" in s["title"])
+    assert "4.0000 at first, 3.0000 at the end, a fall of 25 %" in training["intro"]
+    assert "stage1" in training["weights"]
     assert page.read_text(encoding="utf-8").count("data:image/png") == 2
-    assert "loss 2" in document["sections"][0]["figures"][0]["caption"]
-    assert "stage1" in document["sections"][0]["weights"]
+    shown = tmp_path / "all" / training["figures"][1]["file"]
+    assert np.asarray(Image.open(shown)).max() == 2
+    assert text.splitlines()[0] == "Scores"
+    assert text.splitlines()[2].split() == ["tried", "0.5000"]
 
 
 def test_curves_follow_the_log(tmp_path: Path) -> None:
-    figures = [
-        training_section(write_run(tmp_path / name, losses), tmp_path / "pictures").figures[0]
-        for name, losses in (("a", [3.0, 2.0]), ("b", [3.0, 1.0]), ("c", [3.0, 2.0]))
-    ]
-    drawn = [figure.file.read_bytes() for figure in figures]
+    drawn = []
+    for name, losses in (("a", [3.0, 2.0]), ("b", [3.0, 1.0]), ("c", [3.0, 2.0])):
+        run = write_run(tmp_path / name / "stage1", losses)
+        join_reports(tmp_path / name, title="All", runs=[run], tests=[])
+        drawn.append((tmp_path / name / "stage1.png").read_bytes())
     assert drawn[0] == drawn[2] != drawn[1]
 
 
-def test_a_step_logged_twice_counts_once(tmp_path: Path) -> None:
-    file = tmp_path / "metrics.jsonl"
-    entries = [(1, 5.0), (2, 4.0), (3, float("nan")), (2, 3.0)]
-    file.write_text("".join(json.dumps({"step": s, "loss": v}) + "\n" for s, v in entries))
-    assert read_metrics(file) == {"loss": ([1.0, 2.0], [5.0, 3.0])}
-
-
-def test_wrong_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds neither report\.json nor metrics\.jsonl"):
-        join_reports([tmp_path], tmp_path / "out", title="", intro="")
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "seconds": 2}\n')
-    with pytest.raises(DataError, match="has no loss"):
-        training_section(tmp_path, tmp_path)
-    (tmp_path / "metrics.jsonl").write_text("oops\n")
-    with pytest.raises(DataError, match="line 1: expected a JSON object"):
-        read_metrics(tmp_path / "metrics.jsonl")
+def test_folders_without_results_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no report\.json"):
+        join_reports(tmp_path / "out", title="", runs=[], tests=[tmp_path])
+    with pytest.raises(DataError, match="has 1 validation losses, expected two"):
+        validation_fall(write_run(tmp_path / "run", [1.0]))

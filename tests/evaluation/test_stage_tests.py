@@ -50,6 +50,7 @@ def test_each_stage_writes_a_whole_report(
         assert document["manifest"]["data"]["num_subjects"] == (2 if stage == "sequence" else 4)
         assert any("unet" in f or "denoiser" in f for f in document["manifest"]["weights"])
         assert (out / "report.md").is_file()
+        assert f"report: {out / 'report.html'}" in (out / "log.txt").read_text(encoding="utf-8")
         assert "data:image/png" in (out / "report.html").read_text(encoding="utf-8")
         for method in document["sections"][0]["tables"][0]["rows"]:
             assert all(find_score(name).formula for name in method["scores"])
@@ -179,7 +180,9 @@ def test_parts_come_from_folders_checkpoints_and_runs(
         )
         (checkpoint / "manifest.json").write_text("{}")
     newest = tmp_path / "run" / "checkpoints" / "step_0000020"
-    for folder in (tmp_path / "folder", newest, tmp_path / "run"):
+    world.build_prior(seed=1).save_pretrained(tmp_path / "ended" / "checkpoints" / "step_0000010")
+    other.save_pretrained(tmp_path / "ended" / "final")
+    for folder in (tmp_path / "folder", newest, tmp_path / "run", tmp_path / "ended"):
         config = world.make_config(tmp_path, tmp_path, pipeline_folder, prior=folder)
         loaded = loading.load_prior_pipeline(config.sample).prior.state_dict()
         assert all(torch.equal(loaded[k], v) for k, v in other.state_dict().items())

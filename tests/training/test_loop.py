@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import ToyStage, new_trainer, toy_batch, toy_batches, toy_config, toy_key
 from torch import Tensor
+from toy import ToyStage, new_trainer, toy_batch, toy_batches, toy_config, toy_key
 
 from jcdm.errors import JCDMError
 from jcdm.logs import MetricsLog, read_metrics
@@ -80,7 +80,7 @@ def test_a_step_that_is_not_finite_leaves_weights_and_averages_and_is_counted(
     log = MetricsLog(tmp_path / "metrics.jsonl")
     trainer.run(toy_batches(2), run=tmp_path, log=log)
     assert torch.equal(weights(trainer), before)
-    assert trainer.state.ema.optimization_step == 0
+    assert trainer.state.averages.num_updates == 0
     row = read_metrics(log.path)[0]
     assert row["num_skipped"] == 1 and "loss" not in row
 
@@ -127,5 +127,5 @@ def test_averages_follow_the_weights_slowly(tmp_path: Path) -> None:
     trainer = new_trainer(toy_config(tmp_path, num_steps=20, checkpoint_every=20))
     start = weights(trainer)[:3]
     trainer.run(toy_batches(2), run=tmp_path)
-    average, end = trainer.state.ema.shadow_params[0], weights(trainer)[:3]
+    average, end = trainer.state.averages.tensors()["weight"], weights(trainer)[:3]
     assert 0 < (average - start).norm() < (end - start).norm()

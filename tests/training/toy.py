@@ -30,7 +30,7 @@ class Line(ModelMixin, ConfigMixin):
 
 
 class ToyStage:
-    """Fits y = x.sum(); the samples' numbers derive from their keys. `poison`: keys that give NaN."""
+    """Fits y = x.sum(), the samples' numbers derived from their keys. `poison`: keys of NaN."""
 
     part = "prior"
 
@@ -40,8 +40,8 @@ class ToyStage:
         self.width = width
         self.poison = torch.tensor(poison, dtype=torch.int64)
 
-    def trainable_parameters(self) -> list[nn.Parameter]:
-        return [p for p in self.module.parameters() if p.requires_grad]
+    def trainable_parameters(self) -> dict[str, nn.Parameter]:
+        return {n: p for n, p in self.module.named_parameters() if p.requires_grad}
 
     def step(self, batch: Batch) -> StepOutput:
         x = draw_normal(batch.keys, "x", (self.width,))

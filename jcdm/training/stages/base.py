@@ -11,23 +11,32 @@ from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.records import Batch, EncodedBatch, LatentMoments, StepOutput
 from jcdm.seeding import draw_normal
 
+NUM_ENCODED_AT_ONCE = 8
+
 
 class Stage(Protocol):
-    """One training stage. It never touches the optimizer; the loop never touches a model part."""
+    """One training stage. It never touches the optimizer; the loop never touches a model part.
+
+    module: what accelerate wraps and the checkpoint stores, in the folder named `part`.
+    """
 
     part: str
     module: nn.Module
+    clip: FrozenCLIPVision
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
         """Parameters that train, under the names they have in the module."""
         ...
 
-    def to(self, device: torch.device) -> None:
-        """Move the frozen parts; the module itself is moved by accelerate."""
+    def step(self, batch: Batch) -> StepOutput:
+        """Compute the loss of a batch, which comes as the loader made it, on the CPU.
+
+        Conditions are dropped only while the module trains.
+        """
         ...
 
-    def step(self, batch: Batch) -> StepOutput:
-        """Compute the loss of a batch; conditions are dropped only while the module trains."""
+    def preview(self, batch: Batch) -> tuple[dict[str, float], Tensor | None]:
+        """Try the model on people: scores, and pictures (B,3,H,W) uint8, one a person, or None."""
         ...
 
     def describe(self) -> str:
@@ -41,22 +50,41 @@ def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def count(module: nn.Module, *, only_trainable: bool = False) -> str:
-    """Number of parameters in millions, as text."""
+    """Number of parameters as text, such as 859.5 M."""
     chosen = (p for p in module.parameters() if p.requires_grad or not only_trainable)
-    return f"{sum(p.numel() for p in chosen) / 1e6:.1f} M"
+    return readable(sum(p.numel() for p in chosen))
+
+
+def readable(number: float) -> str:
+    """Write a large number with three or four digits and a unit: k, M, G, T."""
+    for unit in ("", " k", " M", " G"):
+        if number < 1000:
+            return f"{number:.1f}{unit}" if unit else f"{number:.0f}"
+        number /= 1000
+    return f"{number:.1f} T"
 
 
 @torch.no_grad()
+def embed_views(clip: FrozenCLIPVision, batch: Batch, wanted: Tensor) -> Tensor:
+    """Embed the wanted views; the others get the embedding of the black image: (B,V,D).
+
+    batch and wanted (B,V) bool are on the CPU, so that choosing views waits for no GPU.
+    """
+    rows = wanted.flatten().nonzero()[:, 0]
+    found = clip.black_embedding().repeat(wanted.numel(), 1)
+    pixels = rearrange(batch.clip_pixels, "b v c h w -> (b v) c h w")
+    found.index_copy_(0, rows.to(clip.device), clip.embed(pixels[rows]))
+    return rearrange(found, "(b v) d -> b v d", b=len(batch.keys))
+
+
 def encode_appearance(clip: FrozenCLIPVision, batch: Batch) -> tuple[Tensor, Tensor]:
     """Embed all true views once; targets' reference embedding is that of the black image.
 
     Returns appearance and reference_appearance, both (B,V,D). Empty cells get the black image.
     """
-    black = clip.black_embedding().expand(*batch.visible.shape, -1)
-    appearance = black.clone()
-    appearance[batch.present] = clip.embed(batch.clip_pixels[batch.present])
-    known = (batch.visible & batch.present)[..., None]
-    return appearance, torch.where(known, appearance, black)
+    appearance = embed_views(clip, batch, batch.present)
+    known = (batch.visible & batch.present)[..., None].to(appearance.device)
+    return appearance, torch.where(known, appearance, clip.black_embedding())
 
 
 @torch.no_grad()
@@ -71,14 +99,14 @@ def encode_latents(
     """
     known = (batch.visible & batch.present)[:, :, None, None, None]
     if layout == "grid":
-        masked = torch.where(known, batch.images, -1.0)
-        full = vae.encode(to_grid(batch.images, grid))
-        reference = vae.mean_latents(vae.encode(to_grid(masked, grid)))
+        masked = torch.where(known.to(batch.images.device), batch.images, -1.0)
+        full = _encode(vae, to_grid(batch.images, grid))
+        reference = vae.mean_latents(_encode(vae, to_grid(masked, grid)))
         return (
             from_grid(_sample(vae, full, batch.keys), grid),
             from_grid(reference, grid),
         )
-    views = vae.encode(rearrange(batch.images, "b v c h w -> (b v) c h w"))
+    views = _encode(vae, rearrange(batch.images, "b v c h w -> (b v) c h w"))
     moments = LatentMoments(
         mean=rearrange(views.mean, "(b v) c h w -> b v c h w", b=len(batch.keys)),
         std=rearrange(views.std, "(b v) c h w -> b v c h w", b=len(batch.keys)),
@@ -86,7 +114,15 @@ def encode_latents(
     black = vae.black_latents(*batch.images.shape[-2:])
     return (
         _sample(vae, moments, batch.keys),
-        torch.where(known, vae.mean_latents(moments), black),
+        torch.where(known.to(black.device), vae.mean_latents(moments), black),
+    )
+
+
+def _encode(vae: FrozenVAE, images: Tensor) -> LatentMoments:
+    """Encode a few pictures at a time: faster on a CPU, whose caches hold them, and smaller."""
+    parts = [vae.encode(some) for some in images.split(NUM_ENCODED_AT_ONCE)]
+    return LatentMoments(
+        mean=torch.cat([part.mean for part in parts]), std=torch.cat([part.std for part in parts])
     )
 
 
@@ -96,19 +132,24 @@ def _sample(vae: FrozenVAE, moments: LatentMoments, keys: Tensor) -> Tensor:
 
 def encoded(
     batch: Batch,
-    appearance: tuple[Tensor, Tensor],
+    appearance: tuple[Tensor | None, Tensor],
     latents: tuple[Tensor, Tensor] | tuple[None, None] = (None, None),
 ) -> EncodedBatch:
-    """Join what the encoders made with the rest of the batch."""
+    """Join what the encoders made with the rest of the batch, all on the encoders' device.
+
+    The appearance of true views may be None where nothing reads it.
+    """
+    true_appearance, reference = appearance
+    moved = batch.to(reference.device)
     return EncodedBatch(
         latents=latents[0],
         reference_latents=latents[1],
-        appearance=appearance[0],
-        reference_appearance=appearance[1],
-        pose_maps=batch.pose_maps,
-        keypoints=batch.keypoints,
-        keypoint_valid=batch.keypoint_valid,
-        visible=batch.visible,
-        present=batch.present,
+        appearance=true_appearance,  # type: ignore[arg-type]
+        reference_appearance=reference,
+        pose_maps=moved.pose_maps,
+        keypoints=moved.keypoints,
+        keypoint_valid=moved.keypoint_valid,
+        visible=moved.visible,
+        present=moved.present,
         keys=batch.keys,
     )

@@ -1,8 +1,9 @@
 """Stage 2: the denoiser learns to paint a grid; part 2 trains its motion modules alone."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+from einops import reduce
 from torch import Tensor, nn
 
 from jcdm.config import Config
@@ -16,8 +17,18 @@ from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.pipelines.prior import embed_visibility, predict_appearance
-from jcdm.records import AppearancePrior, Batch, EncodedBatch, StepOutput
-from jcdm.training.stages.base import count, encode_appearance, encode_latents, encoded, trainable
+from jcdm.records import AppearancePrior, Batch, EncodedBatch, NoisyLatents, StepOutput
+from jcdm.seeding import draw_integers
+from jcdm.training.frames import split_grids
+from jcdm.training.pictures import painted_people
+from jcdm.training.stages.base import (
+    count,
+    embed_views,
+    encode_appearance,
+    encode_latents,
+    encoded,
+    trainable,
+)
 
 
 class DenoiserStage:
@@ -49,17 +60,13 @@ class DenoiserStage:
         self.config = config
         self.scheduler = build_denoiser_scheduler(config.schedule)
         self.prior_scheduler = build_prior_scheduler()
+        across_frames = denoiser.motion is not None and denoiser.motion.axis == "frames"
+        self.num_frames = config.motion.num_frames if across_frames and kind == "motion" else 1
+        self.frame_options = {"num_frames": self.num_frames} if across_frames else {}
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
         """Return what `freeze_for` left to train."""
         return trainable(self.denoiser)
-
-    def to(self, device: torch.device) -> None:
-        """Move encoders and prior."""
-        frozen: tuple[Any, ...] = (self.vae, self.clip, self.prior)
-        for part in frozen:
-            if part is not None:
-                part.to(device)
 
     def describe(self) -> str:
         """Say what trains and what is frozen."""
@@ -73,16 +80,10 @@ class DenoiserStage:
 
     def step(self, batch: Batch) -> StepOutput:
         """Noise the grid of true latents and predict its velocity."""
-        known = self._encode(batch)
-        grid = self.denoiser.grid
-        assert known.latents is not None
-        noisy = noise_latents(
-            to_grid(known.latents, grid),
-            batch.keys,
-            self.scheduler,
-            self.config.train.noise_offset,
-        )
-        drop_prior, drop_pose = self._drop(batch)
+        known = self._encode(split_grids(batch, self.num_frames))
+        people = batch.keys.repeat_interleave(self.num_frames)  # what all grids of one share
+        noisy = self._noise(known, people)
+        drop_prior, drop_pose = (d.to(known.visible.device) for d in self._drop(people))
         prediction = self.module(
             noisy.noisy,
             noisy.timesteps,
@@ -93,22 +94,71 @@ class DenoiserStage:
             reference_latents=known.reference_latents,
             drop_prior=drop_prior,
             drop_pose=drop_pose,
+            **self.frame_options,
         )
-        per_sample = denoiser_loss(
+        train = self.config.train
+        per_grid = self._loss(
+            prediction, noisy, known, train.reference_cell_weight, train.target_cell_weight
+        )
+        per_sample = reduce(per_grid, "(b f) -> b", "mean", f=self.num_frames)
+        with torch.no_grad():
+            logs = {"target_loss": self._loss(prediction, noisy, known, 0.0, 1.0).mean()}
+        return StepOutput(loss=per_sample.mean(), per_sample=per_sample, logs=logs)
+
+    def _noise(self, known: EncodedBatch, people: Tensor) -> NoisyLatents:
+        """Noise the grids; grids of one person share its timestep, as they will in sampling."""
+        assert known.latents is not None
+        num_timesteps = self.config.schedule.num_train_timesteps
+        return noise_latents(
+            to_grid(known.latents, self.denoiser.grid),
+            known.keys,
+            self.scheduler,
+            self.config.train.noise_offset,
+            timesteps=draw_integers(people, "timestep", num_timesteps),
+        )
+
+    def preview(self, batch: Batch) -> tuple[dict[str, float], Tensor]:
+        """Paint people: rows of given, poses, painted, true."""
+        rows = painted_people(
+            self.denoiser,
+            split_grids(batch, self.num_frames),
+            vae=self.vae,
+            clip=self.clip,
+            prior=self.prior,
+            scheduler=self.scheduler,
+            config=self.config,
+        )
+        return {}, rows
+
+    def _loss(
+        self,
+        prediction: Tensor,
+        noisy: NoisyLatents,
+        known: EncodedBatch,
+        reference_weight: float,
+        target_weight: float,
+    ) -> Tensor:
+        """Loss a sample (B,) with a weight a kind of cell; empty cells weigh nothing."""
+        assert known.latents is not None
+        weight = torch.where(known.visible, reference_weight, target_weight) * known.present
+        height, width = known.latents.shape[-2:]
+        return denoiser_loss(
             prediction,
             noisy.target,
             noisy.snr,
             gamma=self.config.train.snr_gamma,
-            cell_weight=self._cell_weight(known),
+            cell_weight=fill_cells(weight, self.denoiser.grid, height=height, width=width),
             prediction_type=self.config.schedule.prediction_type,
         )
-        return StepOutput(loss=per_sample.mean(), per_sample=per_sample)
 
     def _encode(self, batch: Batch) -> EncodedBatch:
         latents = encode_latents(
             self.vae, batch, layout=self.config.encoders.layout, grid=self.denoiser.grid
         )
-        return encoded(batch, encode_appearance(self.clip, batch), latents)
+        if self.prior is None:
+            return encoded(batch, encode_appearance(self.clip, batch), latents)
+        reference = embed_views(self.clip, batch, batch.visible & batch.present)
+        return encoded(batch, (None, reference), latents)
 
     @torch.no_grad()
     def _appearance(self, known: EncodedBatch) -> AppearancePrior:
@@ -127,19 +177,10 @@ class DenoiserStage:
             noise=known.keys,
         )
 
-    def _drop(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _drop(self, people: Tensor) -> tuple[Tensor, Tensor]:
         """Choose the samples trained without tokens and without pose; none in validation."""
         train = self.config.train
         shares = (train.drop_prior, train.drop_pose, train.drop_all)
         if not self.module.training:
             shares = (0.0, 0.0, 0.0)
-        drop_prior, drop_pose = draw_condition_drop(batch.keys, *shares)
-        return drop_prior.to(batch.visible.device), drop_pose.to(batch.visible.device)
-
-    def _cell_weight(self, known: EncodedBatch) -> Tensor:
-        """Weight of each place of the grid in the loss (B,1,gh,gw); empty cells weigh nothing."""
-        train = self.config.train
-        weight = torch.where(known.visible, train.reference_cell_weight, train.target_cell_weight)
-        assert known.latents is not None
-        height, width = known.latents.shape[-2:]
-        return fill_cells(weight * known.present, self.denoiser.grid, height=height, width=width)
+        return draw_condition_drop(people, *shares)

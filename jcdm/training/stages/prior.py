@@ -14,6 +14,7 @@ from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.encoders import FrozenCLIPVision
 from jcdm.pipelines.prior import embed_visibility
 from jcdm.records import Batch, StepOutput
+from jcdm.training.pictures import prior_cosines
 from jcdm.training.stages.base import count, encode_appearance, encoded, trainable
 
 
@@ -35,10 +36,6 @@ class PriorStage:
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
         """Return all of the prior's parameters."""
         return trainable(self.prior)
-
-    def to(self, device: torch.device) -> None:
-        """Move the image encoder."""
-        self.clip.to(device)
 
     def describe(self) -> str:
         """Say what trains and what is frozen."""
@@ -63,18 +60,26 @@ class PriorStage:
             visible=known.visible,
             present=known.present,
             visibility_embeds=embed_visibility(self.prior, self.clip, known.visible),
-            drop=self._drop(batch),
+            drop=self._drop(batch).to(known.visible.device),
         )
         per_sample = prior_loss(prediction, noisy.target, known.present)
         targets = known.present & ~known.visible
-        cosine = F.cosine_similarity(
-            self.prior.denormalise(prediction.float()), known.appearance, dim=-1
-        )
-        logs = {"target_cosine": cosine[targets].mean()}
+        with torch.no_grad():
+            guess = self.prior.denormalise(prediction.float())
+            cosine = F.cosine_similarity(guess, known.appearance, dim=-1)
+            logs = {
+                "target_loss": prior_loss(prediction, noisy.target, targets).mean(),
+                "target_cosine": ((cosine * targets).sum(1) / targets.sum(1)).mean(),
+            }
         return StepOutput(loss=per_sample.mean(), per_sample=per_sample, logs=logs)
 
     def _drop(self, batch: Batch) -> Tensor:
         """Choose the samples trained without conditions: the prior has one null for all."""
         share = self.config.train.drop_all if self.module.training else 0.0
         drop, _ = draw_condition_drop(batch.keys, 0.0, 0.0, share)
-        return drop.to(batch.visible.device)
+        return drop
+
+    def preview(self, batch: Batch) -> tuple[dict[str, float], None]:
+        """Sample the embeddings of target views and compare them with the true ones."""
+        steps = self.config.train.picture_steps
+        return prior_cosines(self.prior, self.clip, batch, num_steps=steps), None

@@ -1,0 +1,77 @@
+"""Trained parts as folders: load one from wherever it stands, and export one for shipping."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jcdm.errors import CheckpointError
+from jcdm.models.apm import AppearancePriorTransformer
+from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.training.checkpoint import EMA_FILE, STATE_FILE, list_checkpoints, newest_whole
+from jcdm.training.folders import verify_folder, write_folder
+from jcdm.training.weights import load_module, read_folder_tensors, read_tensors
+
+PARTS: dict[str, Any] = {"prior": AppearancePriorTransformer, "denoiser": JCDMDenoiser}
+FINAL = "final"
+
+
+def load_part(source: Path, part: str, key: str) -> Any:
+    """Load a trained part in float32, with its averaged weights where a checkpoint has them.
+
+    source: a `save_pretrained` folder, a checkpoint, or a run (its final/, else its newest whole
+    checkpoint). Errors: CheckpointError naming the configuration `key` and the folder.
+    """
+    folder = _resolve(source)
+    is_checkpoint = (folder / STATE_FILE).is_file()
+    weights = folder / part if is_checkpoint else folder
+    if not (weights / "config.json").is_file():
+        raise CheckpointError(
+            f"{key}: no {part} in {source}; expected a folder with config.json and *.safetensors, "
+            "a checkpoint, or the folder of a run."
+        )
+    kind = PARTS[part]
+    options = kind.load_config(str(weights), local_files_only=True)
+    found = str(options.get("_class_name"))
+    if found != kind.__name__:
+        raise CheckpointError(
+            f"{key}: {weights} holds a {found}, expected a {kind.__name__}. Check the path."
+        )
+    with torch.random.fork_rng(devices=[]):
+        model = kind.from_config(options)
+    tensors = read_folder_tensors(weights)
+    if is_checkpoint:
+        tensors |= read_tensors(folder / EMA_FILE)
+    load_module(model, tensors, weights)
+    return model.eval()
+
+
+def _resolve(source: Path) -> Path:
+    """Return the folder of a run that holds its weights; any other folder as it is."""
+    if (source / FINAL / "config.json").is_file():
+        return source / FINAL
+    return newest_whole(list_checkpoints(source)) or source
+
+
+def export_part(source: Path, out: Path, *, dtype: torch.dtype = torch.float32) -> Path:
+    """Write a checkpoint's averaged weights (EMA) as a `from_pretrained` folder `out`.
+
+    source: a checkpoint, or a run, whose newest whole checkpoint is taken.
+    """
+    if (source / STATE_FILE).is_file():
+        verify_folder(source)
+        folder = source
+    else:
+        newest = newest_whole(list_checkpoints(source))
+        if newest is None:
+            raise CheckpointError(
+                f"{source} holds no checkpoint; expected a run folder or one of its checkpoints/. "
+                "Train first, or check the path."
+            )
+        folder = newest
+    part = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))["part"]
+    model = load_part(folder, part, "checkpoint")
+    torch.nn.Module.to(model, dtype=dtype)  # diffusers' own `to` warns at every cast
+    write_folder(out, model.save_pretrained)
+    return out

@@ -1,0 +1,60 @@
+"""The people a run learns from, and the unseen ones it is judged on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from jcdm.config import Config
+from jcdm.data.dataset import MultiViewDataset, SequenceDataset
+from jcdm.data.index import read_index
+from jcdm.data.loader import collate
+from jcdm.errors import ConfigError
+from jcdm.records import Batch
+from jcdm.training.frames import FrameWindowDataset
+
+VALIDATION_SEED = 0  # not the run's: losses of different runs are comparable
+
+
+def training_people(kind: str, config: Config, clip_size: int) -> MultiViewDataset:
+    """Build the data set that the stage `kind` trains on."""
+    return _people(kind, config, clip_size, seed=config.run.seed, train=True)
+
+
+def unseen_people(kind: str, config: Config, clip_size: int) -> MultiViewDataset | None:
+    """Build the data set for validation: the first people of the split, with fixed draws.
+
+    None where the configuration names no split or no people.
+    """
+    data, count = config.data, config.train.num_validation_subjects
+    if data.validation_split is None or count == 0:
+        return None
+    records = read_index(data.index, data.validation_split)[:count]
+    return _people(kind, config, clip_size, seed=VALIDATION_SEED, train=False, records=records)
+
+
+def _people(kind: str, config: Config, clip_size: int, **options: Any) -> MultiViewDataset:
+    dataset = _dataset_class(kind, config).from_config(
+        config.data, clip_size=clip_size, clip_fit=config.encoders.clip_fit, **options
+    )
+    if isinstance(dataset, FrameWindowDataset):
+        dataset.set_num_grids(config.motion.num_frames)
+    return dataset
+
+
+def _dataset_class(kind: str, config: Config) -> type[MultiViewDataset]:
+    if kind != "motion" or config.motion.axis == "views":
+        return SequenceDataset if config.data.frames else MultiViewDataset
+    if not config.data.frames:
+        raise ConfigError(
+            "motion.axis=frames needs moving people: set data.index to an index of sequences and "
+            "data.frames=true."
+        )
+    return FrameWindowDataset
+
+
+def validation_batches(
+    people: MultiViewDataset, batch_size: int, *, rank: int = 0, world_size: int = 1
+) -> Iterator[Batch]:
+    """Yield every person once, in batches; rank r has the r-th of each `world_size` people."""
+    mine = range(rank, len(people), world_size)
+    for start in range(0, len(mine), batch_size):
+        yield collate([people.sample(index) for index in mine[start : start + batch_size]])

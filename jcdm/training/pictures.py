@@ -1,0 +1,110 @@
+"""What a stage can do so far, tried on a few unseen people: cosines, or painted pictures."""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from PIL import Image
+from torch import Tensor
+
+from jcdm.config import Config
+from jcdm.diffusion.schedule import build_prior_scheduler
+from jcdm.grid import to_grid
+from jcdm.models.apm import AppearancePriorTransformer
+from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+from jcdm.pipelines.multiview import JCDMPipeline
+from jcdm.pipelines.noise import KeyedNoise
+from jcdm.pipelines.outputs import to_uint8
+from jcdm.pipelines.prior import predict_batch
+from jcdm.records import Batch
+from jcdm.training.stages.base import encode_appearance
+
+GAP = 4
+
+
+@torch.no_grad()
+def prior_cosines(
+    prior: AppearancePriorTransformer, clip: FrozenCLIPVision, batch: Batch, *, num_steps: int
+) -> dict[str, float]:
+    """Cosine between sampled and true embeddings of the target views; 1 = as good as true.
+
+    `cosine_of_references` is what the mean of the references' embeddings reaches: the floor.
+    """
+    truth, reference = encode_appearance(clip, batch)
+    batch = batch.to(truth.device)
+    predicted = predict_batch(
+        prior,
+        build_prior_scheduler(),
+        clip,
+        batch,
+        num_steps=num_steps,
+        guidance=1.0,
+        noise=KeyedNoise(batch.keys),
+    ).embeddings
+    weight = batch.visible[..., None].to(reference)
+    mean = (reference * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+    targets = batch.present & ~batch.visible
+    found = {"cosine": predicted, "cosine_of_references": mean.expand_as(truth)}
+    return {
+        name: F.cosine_similarity(embeddings, truth, dim=-1)[targets].mean().item()
+        for name, embeddings in found.items()
+    }
+
+
+@torch.no_grad()
+def painted_people(
+    denoiser: JCDMDenoiser,
+    batch: Batch,
+    *,
+    vae: FrozenVAE,
+    clip: FrozenCLIPVision,
+    prior: AppearancePriorTransformer | None,
+    scheduler: object,
+    config: Config,
+) -> Tensor:
+    """Paint people with `train.picture_steps` steps: (B,3,H,4W+gaps) uint8, a row a person.
+
+    A row shows four grids: given, poses, painted, true.
+    """
+    pipeline = JCDMPipeline(
+        vae=vae.model,
+        image_encoder=clip.model,
+        prior=prior,  # type: ignore[arg-type]
+        denoiser=denoiser,
+        scheduler=scheduler,  # type: ignore[arg-type]
+        prior_scheduler=build_prior_scheduler(),  # type: ignore[arg-type]
+        height=config.data.height,
+        width=config.data.width,
+        layout=config.encoders.layout,
+        fit=config.data.fit,
+        clip_fit=config.encoders.clip_fit,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    painted = pipeline.generate(
+        batch,
+        num_steps=config.train.picture_steps,
+        prior_steps=config.prior.training_steps,
+        prior_source="apm" if prior is not None else "oracle",
+    ).images
+    hidden = ~batch.visible[:, :, None, None, None]
+    truth = to_uint8(batch.images)
+    given = truth.masked_fill(hidden, 0)
+    poses = to_uint8(batch.pose_maps * 2 - 1)
+    return _in_a_row([to_grid(v.cpu(), denoiser.grid) for v in (given, poses, painted, truth)])
+
+
+def _in_a_row(pictures: list[Tensor]) -> Tensor:
+    """Put pictures (B,3,H,W) beside each other with white gaps."""
+    batch, channels, height, _ = pictures[0].shape
+    gap = torch.full((batch, channels, height, GAP), 255, dtype=torch.uint8)
+    pieces = [piece for picture in pictures for piece in (picture, gap)]
+    return torch.cat(pieces[:-1], dim=-1)
+
+
+def save_sheet(rows: Tensor, path: Path) -> None:
+    """Write rows (B,3,H,W) uint8 below each other as one PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet = rearrange(rows, "b c h w -> (b h) w c")
+    Image.fromarray(sheet.contiguous().numpy()).save(path)

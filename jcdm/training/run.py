@@ -1,0 +1,199 @@
+"""One training run from a configuration to a folder of weights."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType, broadcast_object_list
+from diffusers.utils import logging as diffusers_logging
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers.utils import logging as transformers_logging
+
+from jcdm.config import Config
+from jcdm.data.dataset import MultiViewDataset
+from jcdm.data.drawn import ensure_index
+from jcdm.data.index import index_identity
+from jcdm.data.loader import build_loader
+from jcdm.errors import ConfigError
+from jcdm.logs import MetricsLog, close_logging, setup_logging
+from jcdm.manifest import run_manifest, write_manifest
+from jcdm.plain import to_yaml
+from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
+from jcdm.training.loop import Trainer
+from jcdm.training.parts import FINAL, export_part
+from jcdm.training.people import training_people, unseen_people
+from jcdm.training.stages.build import build_stage
+from jcdm.training.watches import build_watches
+
+logger = logging.getLogger(__name__)
+
+LOG_FILE = "log.txt"
+METRICS_FILE = "metrics.jsonl"
+MANIFEST_FILE = "manifest.json"
+
+
+def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | None:
+    """Train a stage (prior, denoiser or motion) to the end and write `run.out`/final.
+
+    Continues an earlier run of the same folder as `train.resume` says. With `dry_run` nothing is
+    read or written: returns a text with the sizes of all parts and objects.
+    """
+    if dry_run:
+        from jcdm.training.plan import describe_plan
+
+        return describe_plan(kind, config)
+    require_writable(config.run.out)
+    if config.train.num_threads is not None:
+        torch.set_num_threads(config.train.num_threads)
+    accelerator = new_accelerator(config)
+    setup_logging(config.run.out / LOG_FILE, is_main=accelerator.is_main_process)
+    try:
+        with _quiet_libraries(), _fast_attention(accelerator):
+            _train(kind, config, accelerator)
+    finally:
+        for tracker in accelerator.trackers:  # `end_training` would end the process group too
+            tracker.finish()
+        close_logging()
+    return None
+
+
+def require_writable(out: Path) -> None:
+    """Make the folder of the run. Errors: ConfigError when nothing can be written there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"run.out={out} cannot be written: {error.strerror or error}. Choose a folder on a "
+            "writable disk."
+        ) from error
+
+
+def new_accelerator(config: Config) -> Accelerator:
+    """Build the accelerator: devices and processes come from `accelerate launch`."""
+    try:
+        accelerator = Accelerator(
+            mixed_precision=config.train.mixed_precision,
+            gradient_accumulation_steps=config.train.accumulation,
+            log_with="tensorboard",
+            project_dir=str(config.run.out),
+        )
+    except ValueError as error:  # such as another precision than before in this process
+        raise ConfigError(
+            f"train.mixed_precision={config.train.mixed_precision} cannot be had here: {error}"
+        ) from error
+    plain = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+    if accelerator.distributed_type not in plain:
+        raise ConfigError(
+            f"accelerate was launched with {accelerator.distributed_type.value}; expected one "
+            "process or data parallel processes. Launch with: accelerate launch --multi_gpu."
+        )
+    return accelerator
+
+
+def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
+    with accelerator.main_process_first():
+        size = (config.data.height, config.data.width)
+        ensure_index(config.data.index, config.data.draw, size=size)
+    checkpoint = _agree_on_checkpoint(config, accelerator)
+    stage = build_stage(kind, config, accelerator.device)
+    people = training_people(kind, config, stage.clip.image_size)
+    unseen = unseen_people(kind, config, stage.clip.image_size)
+    trainer = Trainer(stage, config, accelerator)
+    if accelerator.is_main_process:
+        _write_identity(config)
+        logger.info("%s", _opening_line(stage.describe(), config, people, unseen))
+    if checkpoint is not None:
+        if changed := changed_keys(checkpoint, config):
+            logger.warning("resuming with other values than before of: %s", ", ".join(changed))
+        trainer.resume(checkpoint)
+    start_step = trainer.state.progress.step
+    _start_trackers(accelerator, start_step)
+    trainer.run(
+        build_loader(
+            people,
+            batch_size=config.train.batch_size,
+            seed=config.run.seed,
+            start_step=start_step,
+            rank=accelerator.process_index,
+            world_size=accelerator.num_processes,
+            accumulation=config.train.accumulation,
+            num_workers=config.data.num_workers,
+        ),
+        run=config.run.out,
+        log=_open_metrics(config, accelerator, start_step),
+        watches=build_watches(trainer, unseen) if unseen is not None else (),
+    )
+    if accelerator.is_main_process:
+        final = export_part(config.run.out, config.run.out / FINAL)
+        logger.info("done: averaged weights in %s", final)
+    accelerator.wait_for_everyone()
+
+
+def _agree_on_checkpoint(config: Config, accelerator: Accelerator) -> Path | None:
+    """Let the main rank choose what to resume from, and tell the others."""
+    chosen: list[Path | None] = [None]
+    if accelerator.is_main_process:
+        chosen[0] = find_checkpoint(config.run.out, config.train.resume)
+    broadcast_object_list(chosen)
+    return chosen[0]
+
+
+def _write_identity(config: Config) -> None:
+    """Write the resolved configuration and the run manifest."""
+    out = config.run.out
+    (out / CONFIG_FILE).write_text(to_yaml(config, out), encoding="utf-8")
+    data = index_identity(config.data.index)
+    write_manifest(out / MANIFEST_FILE, run_manifest(config, seed=config.run.seed, data=data))
+
+
+def _opening_line(
+    parts: str, config: Config, people: MultiViewDataset, unseen: MultiViewDataset | None
+) -> str:
+    data = f"data: {len(people)} people of {config.data.split} in {config.data.index}"
+    judged = f", {len(unseen)} unseen ones for validation" if unseen is not None else ""
+    return f"{parts}; {data}{judged}"
+
+
+def _open_metrics(config: Config, accelerator: Accelerator, start_step: int) -> MetricsLog | None:
+    if not accelerator.is_main_process:
+        return None
+    return MetricsLog(config.run.out / METRICS_FILE, start_step=start_step)
+
+
+def _start_trackers(accelerator: Accelerator, start_step: int) -> None:
+    """Open TensorBoard's files; events of steps that will be done again are purged."""
+    options = {"tensorboard": {"purge_step": start_step + 1}}
+    accelerator.init_trackers("tensorboard", init_kwargs=options)
+
+
+@contextmanager
+def _fast_attention(accelerator: Accelerator) -> Iterator[None]:
+    """Avoid the fused attention where its backward pass is the slower one: bf16 on the CPU."""
+    if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep loading bars and notes of diffusers and transformers out of the run's log."""
+    libraries: tuple[Any, ...] = (diffusers_logging, transformers_logging)
+    levels = [library.get_verbosity() for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
+            library.enable_progress_bar()

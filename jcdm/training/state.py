@@ -1,0 +1,53 @@
+"""What a run consists of at a step: counters, weights, averages and moments."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import nn
+
+from jcdm.training.ema import ParameterAverages
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counters of a run; the sums run since the last row of metrics.jsonl.
+
+    num_images: views of all processes. seconds: spent training, in all sittings together.
+    num_skipped: steps whose gradient was not finite, which left the weights as they were.
+    """
+
+    step: int = 0
+    num_images: int = 0
+    seconds: float = 0.0
+    num_skipped: int = 0
+    num_skipped_in_row: int = 0
+    loss_sum: float = 0.0
+    grad_norm_sum: float = 0.0
+    num_summed: int = 0
+
+    def to_json(self) -> dict[str, float]:
+        """Return the counters as JSON can hold them."""
+        return asdict(self)
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take over saved counters."""
+        for name, value in saved.items():
+            setattr(self, name, value)
+
+
+@dataclass(slots=True, kw_only=True)
+class RunState:
+    """All that a checkpoint stores. `part` names the module's folder: prior or denoiser.
+
+    parameters: the trained ones by name; module: the plain one, not its distributed wrapper;
+    scaler: the loss scaler of fp16, else None.
+    """
+
+    part: str
+    module: nn.Module
+    parameters: Mapping[str, nn.Parameter]
+    optimizer: Any
+    averages: ParameterAverages
+    scaler: Any = None
+    progress: Progress = field(default_factory=Progress)

@@ -1,0 +1,83 @@
+"""Two processes on the CPU do the same work as one with the same total batch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_world import KINDS, tiny_config
+
+from jcdm.config import Config
+from jcdm.logs import read_metrics
+from jcdm.plain import to_yaml
+from jcdm.training.run import run_training
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def launch(num_processes: int, words: list[str]) -> None:
+    command = [
+        sys.executable,
+        *("-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"),
+        *("--num_processes", str(num_processes), "--main_process_port", "0"),
+        *("--mixed_precision", "no", "--dynamo_backend", "no"),
+        str(Path(__file__).with_name("launched.py")),
+        *words,
+    ]
+    environment = os.environ | {
+        "ACCELERATE_USE_CPU": "true",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-8000:]
+
+
+def configs(world: Path, out: Path, *, batch_size: int, accumulation: int) -> dict[str, Config]:
+    train = {"batch_size": batch_size, "accumulation": accumulation, "picture_every": 4}
+    return {kind: tiny_config(world, out / kind, kind, **train) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def runs(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Folders of the same runs on one process (batch 4) and on two (2 x 1 in 2 micro-batches)."""
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    for kind, config in configs(world, one, batch_size=4, accumulation=1).items():
+        run_training(kind, config)
+    words = []
+    for kind, config in configs(world, two, batch_size=1, accumulation=2).items():
+        file = two / f"{kind}.yaml"
+        file.write_text(to_yaml(config, two), encoding="utf-8")
+        words.append(f"{kind}={file}")
+    launch(2, words)
+    return one, two
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_ranks_are_in_a_world_of_two(runs: tuple[Path, Path], kind: str) -> None:
+    for rank in (0, 1):
+        assert (runs[1] / kind / f"world_of_rank_{rank}.txt").read_text() == "2"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_train_as_one(runs: tuple[Path, Path], kind: str) -> None:
+    one, two = (read_metrics(run / kind / "metrics.jsonl") for run in runs)
+    assert [row["step"] for row in two] == [1, 2, 3, 4]
+    for first, second in zip(one, two, strict=True):
+        assert second["images"] == first["images"]
+        for name in ("loss", "grad_norm", "validation_loss", "validation_target_loss"):
+            assert (name in first) == (name in second)
+            if name in first:
+                assert second[name] == pytest.approx(first[name], rel=1e-5), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_reach_the_same_weights(runs: tuple[Path, Path], kind: str) -> None:
+    one, two = (
+        load_file(run / kind / "final" / "diffusion_pytorch_model.safetensors") for run in runs
+    )
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
