@@ -132,12 +132,12 @@ class EncodedBatch:
 
     latents (B,V,C,h,w) scaled; reference_latents the same with targets encoded from black;
     appearance (B,V,D) of every true view; reference_appearance (B,V,D) with targets from black.
-    `latents` are None in the prior stage.
+    Latents are None in the prior stage, `appearance` where the frozen prior predicts it.
     """
 
     latents: Tensor | None
     reference_latents: Tensor | None
-    appearance: Tensor
+    appearance: Tensor | None
     reference_appearance: Tensor
     pose_maps: Tensor
     keypoints: Tensor

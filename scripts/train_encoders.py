@@ -161,7 +161,7 @@ def chroma(images: Tensor) -> Tensor:
 
 
 def train_vae(work: Path, minutes: float) -> None:
-    """Reconstruction in squared and absolute error, with a chroma and an edge term, and a small KL."""
+    """Squared and absolute error, with a chroma and an edge term, and a small KL."""
     images = np.load(work / "images.npy", mmap_mode="r")
     flat = images[NUM_TEST:].reshape(-1, *SIZE, 3)
     regions = np.load(work / "regions.npy", mmap_mode="r")[NUM_TEST:].reshape(-1, *SIZE)
@@ -201,7 +201,7 @@ def train_vae(work: Path, minutes: float) -> None:
 
 
 def clip_input(images: np.ndarray) -> Tensor:
-    """uint8 (N,128,96,3) -> CLIP-normalised (N,3,S,S): padded to a square with the edge, resized."""
+    """uint8 (N,128,96,3) -> CLIP-normalised (N,3,S,S): padded to a square, resized."""
     x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(v)[None, :, None, None] for v in (CLIP_MEAN, CLIP_STD))
     side = (SIZE[0] - SIZE[1]) // 2
@@ -210,7 +210,7 @@ def clip_input(images: np.ndarray) -> Tensor:
 
 
 class Heads(nn.Module):
-    """What an embedding must tell: who it is, which side is shown, the garment colours, a thumbnail."""
+    """What an embedding must tell: who it is, side shown, garment colours, a thumbnail."""
 
     def __init__(self) -> None:
         super().__init__()

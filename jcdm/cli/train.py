@@ -16,4 +16,6 @@ def main(argv: Sequence[str]) -> None:
     config = read_config(Config, options, prog=f"{PROG} {kind}")
     from jcdm.training.run import run_training
 
-    run_training(kind, config, dry_run=dry_run)
+    plan = run_training(kind, config, dry_run=dry_run)
+    if plan is not None:
+        print(plan)

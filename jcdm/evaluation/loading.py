@@ -2,22 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from diffusers.utils import logging as diffusers_logging
-from safetensors.torch import load_file
 
 from jcdm.config import SampleConfig
 from jcdm.diffusion.schedule import swap_scheduler
-from jcdm.errors import CheckpointError
-from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.pipelines.base import ImagePipeline
 from jcdm.pipelines.prior import JCDMPriorPipeline
+from jcdm.training.parts import load_part
 
-EMA_FILE = "ema.safetensors"
 Painter = TypeVar("Painter", bound=ImagePipeline)
 
 
@@ -32,46 +28,11 @@ def load_pipeline(kind: type[Painter], sample: SampleConfig) -> Painter:
     """Load a painting pipeline; `sample.prior`, `denoiser` and `scheduler` replace its own."""
     parts = _prior(sample)
     if sample.denoiser is not None:
-        parts["denoiser"] = load_part(JCDMDenoiser, "denoiser", sample.denoiser)
+        parts["denoiser"] = load_part(sample.denoiser, "denoiser", "sample.denoiser")
     with _quiet():
         pipeline = kind.from_pretrained(sample.pipeline, **parts)
     pipeline.scheduler = swap_scheduler(sample.scheduler, pipeline.scheduler)
     return _ready(pipeline)
-
-
-def load_part(kind: Any, name: str, folder: Path) -> Any:
-    """Load a trained part from a model folder, a checkpoint, or a training run.
-
-    A checkpoint's averaged weights (EMA) are taken. Errors: CheckpointError naming the folder.
-    """
-    folder = weights_folder(folder)
-    if (folder / "config.json").is_file():
-        return kind.from_pretrained(folder, local_files_only=True)
-    if not (folder / name / "config.json").is_file():
-        raise CheckpointError(
-            f"sample.{name}: {folder} holds no {name}; expected a folder with config.json, a "
-            f"checkpoint with {name}/, or a training run with final/ or checkpoints/."
-        )
-    part = kind.from_pretrained(folder / name, local_files_only=True)
-    averaged = load_file(folder / EMA_FILE) if (folder / EMA_FILE).is_file() else {}
-    report = part.load_state_dict(averaged, strict=False)
-    if report.unexpected_keys:
-        raise CheckpointError(
-            f"{folder / EMA_FILE} holds {report.unexpected_keys[0]!r}, which {name} does not have; "
-            "expected averages of the same model. Take another checkpoint."
-        )
-    return part
-
-
-def weights_folder(folder: Path) -> Path:
-    """Return where a run's weights are: `final`, else its newest complete checkpoint.
-
-    A folder that is no run is returned as it is.
-    """
-    if (folder / "final" / "config.json").is_file():
-        return folder / "final"
-    complete = sorted(folder.glob("checkpoints/step_*/manifest.json"))
-    return complete[-1].parent if complete else folder
 
 
 def without_motion(denoiser: JCDMDenoiser) -> JCDMDenoiser:
@@ -88,7 +49,7 @@ def without_motion(denoiser: JCDMDenoiser) -> JCDMDenoiser:
 def _prior(sample: SampleConfig) -> dict[str, Any]:
     if sample.prior is None:
         return {}
-    return {"prior": load_part(AppearancePriorTransformer, "prior", sample.prior)}
+    return {"prior": load_part(sample.prior, "prior", "sample.prior")}
 
 
 @contextmanager

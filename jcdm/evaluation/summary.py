@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from jcdm.config import SampleConfig, TestConfig
 from jcdm.data.index import index_identity
-from jcdm.evaluation.loading import weights_folder
 from jcdm.evaluation.metrics import ScoreTally
 from jcdm.manifest import run_manifest
+from jcdm.training.parts import weights_folder
 
 Part = Literal["prior", "denoiser"]
 

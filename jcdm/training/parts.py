@@ -23,7 +23,7 @@ def load_part(source: Path, part: str, key: str) -> Any:
     source: a `save_pretrained` folder, a checkpoint, or a run (its final/, else its newest whole
     checkpoint). Errors: CheckpointError naming the configuration `key` and the folder.
     """
-    folder = _resolve(source)
+    folder = weights_folder(source)
     is_checkpoint = (folder / STATE_FILE).is_file()
     weights = folder / part if is_checkpoint else folder
     if not (weights / "config.json").is_file():
@@ -47,8 +47,11 @@ def load_part(source: Path, part: str, key: str) -> Any:
     return model.eval()
 
 
-def _resolve(source: Path) -> Path:
-    """Return the folder of a run that holds its weights; any other folder as it is."""
+def weights_folder(source: Path) -> Path:
+    """Return where a run's weights are: `final`, else its newest whole checkpoint.
+
+    A folder that is no run is returned as it is.
+    """
     if (source / FINAL / "config.json").is_file():
         return source / FINAL
     return newest_whole(list_checkpoints(source)) or source

@@ -39,8 +39,8 @@ def test_help_needs_no_torch():
 
 def test_people_are_drawn_checked_and_counted(tmp_path, capsys):
     out = tmp_path / "people"
-    options = "--identities 4 --views 3 --height 64 --width 48 --seed 1".split()
-    assert main(["data", "synth", "--out", str(out), *options]) == 0
+    size = ["--identities", "4", "--views", "3", "--height", "64", "--width", "48"]
+    assert main(["data", "synth", "--out", str(out), *size, "--seed", "1"]) == 0
     assert main(["data", "check", "--index", str(out / "index.json")]) == 0
     capsys.readouterr()
     assert main(["data", "stats", "--index", str(out / "index.json")]) == 0
@@ -49,7 +49,7 @@ def test_people_are_drawn_checked_and_counted(tmp_path, capsys):
 
 def test_check_lists_a_missing_picture_and_exits_1(tmp_path, capsys):
     out = tmp_path / "people"
-    options = "--identities 2 --views 2 --height 64 --width 48".split()
+    options = ["--identities", "2", "--views", "2", "--height", "64", "--width", "48"]
     assert main(["data", "synth", "--out", str(out), *options]) == 0
     picture = next((out / "train_highres").iterdir())
     picture.unlink()

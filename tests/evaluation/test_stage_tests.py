@@ -7,7 +7,6 @@ import pytest
 import tiny_world as world
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.evaluation import loading, score_images, score_prior, score_sequence
@@ -166,31 +165,17 @@ def test_a_denoiser_without_motion_is_no_sequence_test(tmp_path: Path, sequences
         TESTS["sequence"](world.make_config(tmp_path / "out", sequences, folder))
 
 
-def test_parts_come_from_folders_checkpoints_and_runs(
-    tmp_path: Path, pipeline_folder: Path
-) -> None:
+def test_a_part_comes_from_its_folder_or_from_a_run(tmp_path: Path, pipeline_folder: Path) -> None:
     other = world.build_prior(seed=9)
     other.save_pretrained(tmp_path / "folder")
-    for step, seed in ((10, 7), (20, 9)):
-        checkpoint = tmp_path / "run" / "checkpoints" / f"step_{step:07d}"
-        world.build_prior(seed=1).save_pretrained(checkpoint / "prior")
-        save_file(
-            {k: v.contiguous() for k, v in world.build_prior(seed).state_dict().items()},
-            checkpoint / "ema.safetensors",
-        )
-        (checkpoint / "manifest.json").write_text("{}")
-    newest = tmp_path / "run" / "checkpoints" / "step_0000020"
-    world.build_prior(seed=1).save_pretrained(tmp_path / "ended" / "checkpoints" / "step_0000010")
-    other.save_pretrained(tmp_path / "ended" / "final")
-    for folder in (tmp_path / "folder", newest, tmp_path / "run", tmp_path / "ended"):
+    other.save_pretrained(tmp_path / "run" / "final")
+    for folder in (tmp_path / "folder", tmp_path / "run"):
         config = world.make_config(tmp_path, tmp_path, pipeline_folder, prior=folder)
         loaded = loading.load_prior_pipeline(config.sample).prior.state_dict()
         assert all(torch.equal(loaded[k], v) for k, v in other.state_dict().items())
-    with pytest.raises(CheckpointError, match="holds no prior"):
-        loading.load_part(type(other), "prior", tmp_path / "empty")
-    save_file({"unknown": torch.zeros(1)}, newest / "ema.safetensors")
-    with pytest.raises(CheckpointError, match="'unknown', which prior does not have"):
-        loading.load_part(type(other), "prior", newest)
+    config = world.make_config(tmp_path, tmp_path, pipeline_folder, prior=tmp_path / "empty")
+    with pytest.raises(CheckpointError, match=r"sample.prior: no prior in .*empty"):
+        loading.load_prior_pipeline(config.sample)
 
 
 def test_the_sampler_is_the_one_asked_for(pipeline_folder: Path, tmp_path: Path) -> None:

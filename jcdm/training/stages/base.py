@@ -144,7 +144,7 @@ def encoded(
     return EncodedBatch(
         latents=latents[0],
         reference_latents=latents[1],
-        appearance=true_appearance,  # type: ignore[arg-type]
+        appearance=true_appearance,
         reference_appearance=reference,
         pose_maps=moved.pose_maps,
         keypoints=moved.keypoints,

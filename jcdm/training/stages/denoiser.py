@@ -164,6 +164,7 @@ class DenoiserStage:
     def _appearance(self, known: EncodedBatch) -> AppearancePrior:
         """Sample the frozen prior in few steps, or take the true embeddings (oracle)."""
         if self.prior is None:
+            assert known.appearance is not None, "without a prior the true views are embedded"
             return AppearancePrior(embeddings=known.appearance, source="oracle")
         return predict_appearance(
             self.prior,

@@ -43,10 +43,11 @@ class PriorStage:
 
     def step(self, batch: Batch) -> StepOutput:
         """Noise the true embeddings and predict them from references and poses."""
-        known = encoded(batch, encode_appearance(self.clip, batch))
+        truth, reference = encode_appearance(self.clip, batch)
+        known = encoded(batch, (truth, reference))
         options = self.config.prior
         noisy = noise_embeddings(
-            self.prior.normalise(known.appearance),
+            self.prior.normalise(truth),
             batch.keys,
             self.scheduler,
             options.noise_offset,
@@ -66,7 +67,7 @@ class PriorStage:
         targets = known.present & ~known.visible
         with torch.no_grad():
             guess = self.prior.denormalise(prediction.float())
-            cosine = F.cosine_similarity(guess, known.appearance, dim=-1)
+            cosine = F.cosine_similarity(guess, truth, dim=-1)
             logs = {
                 "target_loss": prior_loss(prediction, noisy.target, targets).mean(),
                 "target_cosine": ((cosine * targets).sum(1) / targets.sum(1)).mean(),
