@@ -39,7 +39,7 @@ def prior_objects(prior: Any, config: Config, sizes: Sizes) -> Plan:
     """Objects of the prior stage by name, and a call that runs the prior's forward pass."""
     batch = _batch(config, sizes)
     encoded = _encoded(batch, sizes, None)
-    embeddings = encoded.appearance
+    embeddings = encoded.reference_appearance
     noisy = NoisyEmbeddings(
         noisy=embeddings,
         target=embeddings,
