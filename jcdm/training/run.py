@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, broadcast_object_list
 from diffusers.utils import logging as diffusers_logging
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers.utils import logging as transformers_logging
 
 from jcdm.config import Config
@@ -24,6 +23,7 @@ from jcdm.logs import MetricsLog, close_logging, setup_logging
 from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
 from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
+from jcdm.training.cpu_attention import FloatAttentionForGradients
 from jcdm.training.loop import Trainer
 from jcdm.training.parts import FINAL, export_part
 from jcdm.training.people import training_people, unseen_people
@@ -173,14 +173,10 @@ def _start_trackers(accelerator: Accelerator, start_step: int) -> None:
     accelerator.init_trackers("tensorboard", init_kwargs=options)
 
 
-@contextmanager
-def _fast_attention(accelerator: Accelerator) -> Iterator[None]:
-    """Avoid the fused attention where its backward pass is the slower one: bf16 on the CPU."""
+def _fast_attention(accelerator: Accelerator) -> AbstractContextManager[object]:
     if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    else:
-        yield
+        return FloatAttentionForGradients()
+    return nullcontext()
 
 
 @contextmanager
