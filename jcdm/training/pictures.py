@@ -5,23 +5,25 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from jcdm.config import Config
-from jcdm.diffusion.schedule import build_prior_scheduler
+from jcdm.diffusion.schedule import Scheduler, build_prior_scheduler
 from jcdm.grid import to_grid
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
-from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.noise import KeyedNoise
 from jcdm.pipelines.outputs import to_uint8
 from jcdm.pipelines.prior import predict_batch
 from jcdm.records import Batch
+from jcdm.training.packing import join_parts
 from jcdm.training.stages.base import encode_appearance
 
 GAP = 4
+HEADER = 24
+TITLES = ("references", "poses", "painted", "true")
 
 
 @torch.no_grad()
@@ -61,25 +63,15 @@ def painted_people(
     vae: FrozenVAE,
     clip: FrozenCLIPVision,
     prior: AppearancePriorTransformer | None,
-    scheduler: object,
+    scheduler: Scheduler,
     config: Config,
 ) -> Tensor:
     """Paint people with `train.picture_steps` steps: (B,3,H,4W+gaps) uint8, a row a person.
 
     A row shows four grids: given, poses, painted, true.
     """
-    pipeline = JCDMPipeline(
-        vae=vae.model,
-        image_encoder=clip.model,
-        prior=prior,  # type: ignore[arg-type]
-        denoiser=denoiser,
-        scheduler=scheduler,  # type: ignore[arg-type]
-        prior_scheduler=build_prior_scheduler(),  # type: ignore[arg-type]
-        height=config.data.height,
-        width=config.data.width,
-        layout=config.encoders.layout,
-        fit=config.data.fit,
-        clip_fit=config.encoders.clip_fit,
+    pipeline = join_parts(
+        config, vae=vae, clip=clip, prior=prior, denoiser=denoiser, scheduler=scheduler
     )
     pipeline.set_progress_bar_config(disable=True)
     painted = pipeline.generate(
@@ -104,7 +96,14 @@ def _in_a_row(pictures: list[Tensor]) -> Tensor:
 
 
 def save_sheet(rows: Tensor, path: Path) -> None:
-    """Write rows (B,3,H,W) uint8 below each other as one PNG."""
+    """Write rows (B,3,H,W) uint8 of `painted_people` below each other, under titles, as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet = rearrange(rows, "b c h w -> (b h) w c")
-    Image.fromarray(sheet.contiguous().numpy()).save(path)
+    spaced = F.pad(rows, (0, 0, 0, GAP), value=255)
+    people = Image.fromarray(rearrange(spaced, "b c h w -> (b h) w c").contiguous().numpy())
+    sheet = Image.new("RGB", (people.width, people.height + HEADER), "white")
+    sheet.paste(people, (0, HEADER))
+    pen = ImageDraw.Draw(sheet)
+    for number, title in enumerate(TITLES):
+        left = number * (people.width + GAP) // len(TITLES)
+        pen.text((left + GAP, GAP), title, fill="black", font=ImageFont.load_default(HEADER // 2))
+    sheet.save(path)

@@ -1,6 +1,6 @@
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,18 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_world import KINDS, tiny_config
 
+from jcdm.cli.main import main
 from jcdm.cli.options import read_config
 from jcdm.config import Config
 from jcdm.data.dataset import MultiViewDataset
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.logs import read_metrics
+from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.training.checkpoint import list_checkpoints
 from jcdm.training.loop import Trainer
 from jcdm.training.parts import export_part, load_part
 from jcdm.training.people import unseen_people
-from jcdm.training.pictures import GAP
+from jcdm.training.pictures import GAP, HEADER
 from jcdm.training.run import run_training
 from jcdm.training.stages.build import build_stage
 from jcdm.training.validation import validation_scalars
@@ -116,9 +118,11 @@ def test_pictures_show_given_poses_painted_and_true(finished: dict[str, Config],
     config = finished[kind]
     sheet = np.array(Image.open(config.run.out / "pictures" / "step_0000004.png"))
     num_people, side = 3, 2 * config.data.height
-    assert sheet.shape == (num_people * side, 4 * side + 3 * GAP, 3)
+    assert sheet.shape == (HEADER + num_people * (side + GAP), 4 * side + 3 * GAP, 3)
+    assert (sheet[:HEADER] == 0).any(), "the titles"
+    people = sheet[HEADER:].reshape(num_people, side + GAP, -1, 3)[:, :side]
     given, poses, painted, true = (
-        sheet[:, i * (side + GAP) : i * (side + GAP) + side].astype(int) for i in range(4)
+        people[:, :, i * (side + GAP) : i * (side + GAP) + side].astype(int) for i in range(4)
     )
     assert (given != true).any() and ((given == 0) | (given == true)).all()
     assert ((given == 0) | (painted == true)).all(), "reference cells hold the photographs"
@@ -168,6 +172,33 @@ def test_export_in_half_precision_is_half_the_size(
 def test_export_needs_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
         export_part(tmp_path, tmp_path / "out")
+
+
+def test_a_run_becomes_a_pipeline_folder(
+    finished: dict[str, Config], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = finished["motion"], tmp_path / "pipeline"
+    words = ["convert", "pipeline", "--run", str(config.run.out), "--out", str(out)]
+    assert main(words) == 0
+    pipeline = JCDMPipeline.from_pretrained(out)
+    expected = load_part(config.run.out, "denoiser", "run").state_dict()
+    found = pipeline.denoiser.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    prior = load_part(config.prior.weights, "prior", "prior.weights").state_dict()
+    assert all(torch.equal(pipeline.prior.state_dict()[k], v) for k, v in prior.items())
+    size = (config.data.height, config.data.width)
+    assert (pipeline.config["height"], pipeline.config["width"]) == size
+    provenance = json.loads((out / "provenance.json").read_text())
+    assert provenance["config"]["motion"] == asdict(config.motion)
+    capsys.readouterr()
+    assert main(words) == 1 and "exists; choose a new folder" in capsys.readouterr().err
+    words[-1] = str(tmp_path / "half")
+    assert main([*words, "--dtype", "float16"]) == 0
+    weights = "denoiser/diffusion_pytorch_model.safetensors"
+    half = load_file(tmp_path / "half" / weights)
+    assert {tensor.dtype for tensor in half.values()} == {torch.float16}
+    assert main(["convert", "pipeline", "--run", str(tmp_path), "--out", "x"]) == 1
+    assert "holds no config.yaml" in capsys.readouterr().err
 
 
 def test_parts_are_refused_by_name(finished: dict[str, Config], tmp_path: Path) -> None:
