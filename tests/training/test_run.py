@@ -332,3 +332,17 @@ def test_another_precision_than_before_in_one_process_is_one_line(
     Accelerator(cpu=True)
     with pytest.raises(ConfigError, match=r"train.mixed_precision=bf16 cannot be had here: "):
         run_training("prior", tiny_config(world, tmp_path, mixed_precision="bf16"))
+
+
+def test_motion_modules_are_trained_further_or_refused_by_name(
+    finished: dict[str, Config], world: Path, tmp_path: Path
+) -> None:
+    weights = finished["motion"].run.out / "final"
+    config = tiny_config(world, tmp_path, "motion")
+    config = replace(config, unet=replace(config.unet, weights=weights))
+    motion = load_part(weights, "denoiser", "unet.weights").motion.state_dict()
+    built = build_stage("motion", config).denoiser.motion.state_dict()
+    assert all(torch.equal(built[name], tensor) for name, tensor in motion.items())
+    other = replace(config, motion=replace(config.motion, num_heads=4))
+    with pytest.raises(ConfigError, match=r"motion.num_heads is 4, but .* num_heads 2"):
+        build_stage("motion", other)

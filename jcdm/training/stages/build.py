@@ -105,13 +105,8 @@ def _denoiser(kind: str, config: Config, vae: FrozenVAE, clip: FrozenCLIPVision)
     if config.unet.weights is not None:
         denoiser = load_part(config.unet.weights, "denoiser", "unet.weights")
         logger.info("the denoiser starts from %s", config.unet.weights)
-        if kind == "motion" and denoiser.motion is None:
-            denoiser.add_motion(asdict(config.motion))
-        if kind == "motion" and denoiser.motion.axis != config.motion.axis:
-            raise ConfigError(
-                f"motion.axis is {config.motion.axis}, but {config.unet.weights} has motion across "
-                f"{denoiser.motion.axis}. Set motion.axis to it, or choose other unet.weights."
-            )
+        if kind == "motion":
+            _start_motion(denoiser, config)
         return denoiser
     if kind == "motion":
         raise ConfigError(
@@ -128,6 +123,21 @@ def _denoiser(kind: str, config: Config, vae: FrozenVAE, clip: FrozenCLIPVision)
         denoiser.load_pretrained_unet(config.unet.pretrained)
         logger.info("the U-Net starts from %s", config.unet.pretrained)
     return denoiser
+
+
+def _start_motion(denoiser: JCDMDenoiser, config: Config) -> None:
+    """Add fresh motion modules, or go on with those that the weights have when they are alike."""
+    if denoiser.motion is None:
+        denoiser.add_motion(asdict(config.motion))
+        return
+    found = denoiser.config["motion_config"]
+    for name, value in asdict(config.motion).items():
+        if found[name] != value:
+            raise ConfigError(
+                f"motion.{name} is {value}, but {config.unet.weights} has motion modules of "
+                f"{name} {found[name]}. Set it to that, or choose other unet.weights."
+            )
+    logger.info("its motion modules are trained further")
 
 
 def _frozen_prior(config: Config, clip: FrozenCLIPVision) -> AppearancePriorTransformer | None:
