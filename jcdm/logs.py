@@ -56,7 +56,8 @@ class MetricsLog:
 
     def __init__(self, path: Path, *, start_step: int = 0) -> None:
         self.path = path
-        kept = [row for row in read_metrics(path) if row["step"] <= start_step]
+        rows = read_metrics(path) if start_step > 0 else []  # row 0 is what a run starts from
+        kept = [row for row in rows if row["step"] <= start_step]
         partial = path.with_name(f".{path.name}.partial")
         partial.write_text("".join(f"{_encode(row)}\n" for row in kept), encoding="utf-8")
         os.replace(partial, path)

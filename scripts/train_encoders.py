@@ -355,11 +355,26 @@ def _check_clip(work: Path, images: np.ndarray) -> dict[str, float]:
     }
 
 
+@torch.no_grad()
+def _centre_latents(vae: AutoencoderKL, images: Tensor) -> float:
+    """Move the mean of every latent channel into the weights, exactly; return the latents' std."""
+    latents = torch.cat([vae.encode(rows).latent_dist.mean for rows in images.split(32)])
+    mean = latents.mean((0, 2, 3))
+    vae.quant_conv.bias[: len(mean)] -= mean
+    vae.post_quant_conv.bias += vae.post_quant_conv.weight[:, :, 0, 0] @ mean
+    return float((latents - mean[:, None, None]).std())
+
+
 def export(work: Path, out: Path) -> None:
     """Write both encoders as fp16 folders for from_pretrained, scaling factor included."""
     figures = check(work)
-    vae = AutoencoderKL(**VAE_CONFIG, scaling_factor=round(1 / figures["latent_std"], 5))
+    vae = AutoencoderKL(**VAE_CONFIG).eval()
     vae.load_state_dict(load_file(work / "vae.safetensors"))
+    images = np.load(work / "images.npy", mmap_mode="r")
+    std = _centre_latents(
+        vae, to_float(images[NUM_TEST : NUM_TEST + 100, ::3].reshape(-1, *SIZE, 3))
+    )
+    vae.register_to_config(scaling_factor=round(1 / std, 5))
     vae.half().save_pretrained(out / "vae")
     heads = Heads()
     heads.load_state_dict(load_file(work / "clip.safetensors"))

@@ -30,14 +30,18 @@ MAX_SKIPPED_IN_ROW = 50
 class Watch:
     """Something looked at every so many steps (0 = never) and after the last one.
 
-    look: called on every rank; returns scalars for metrics.jsonl.
+    look: called on every rank; returns scalars for metrics.jsonl. at_start: look also before the
+    first step, at what the run starts from.
     """
 
     every: int
     look: Callable[[int], Mapping[str, float]]
+    at_start: bool = False
 
     def is_due(self, step: int, num_steps: int) -> bool:
-        """Say whether to look after this step."""
+        """Say whether to look after this step; step 0 is before the first one."""
+        if step == 0:
+            return self.every > 0 and self.at_start
         return self.every > 0 and (step % self.every == 0 or step == num_steps)
 
 
@@ -86,6 +90,8 @@ class Trainer:
         report = self._new_report()
         started = time.perf_counter() - progress.seconds
         self.stage.module.train()
+        if progress.step == 0 and (row := self._look(watches)):
+            self._write(row, log, report)
         while progress.step < train.num_steps:
             output = self._update(batches, report)
             row = self._observe(output, watches)
@@ -149,13 +155,17 @@ class Trainer:
         if step % train.log_every == 0 or step == train.num_steps:
             row |= self._training_scalars()
             row |= {name: float(value) for name, value in output.logs.items()}
-        due = [watch for watch in watches if watch.is_due(step, train.num_steps)]
-        for watch in due:
-            self.stage.module.eval()
-            row |= watch.look(step)
-        if due:
-            self.stage.module.train()
-        return row
+        return row | self._look(watches)
+
+    def _look(self, watches: Sequence[Watch]) -> dict[str, float]:
+        """Gather what the watches due at this step see, with the module in evaluation mode."""
+        step, found = self.state.progress.step, dict[str, float]()
+        self.stage.module.eval()
+        for watch in watches:
+            if watch.is_due(step, self.config.train.num_steps):
+                found |= watch.look(step)
+        self.stage.module.train()
+        return found
 
     def _training_scalars(self) -> dict[str, float]:
         """Average since the last row, over all ranks, and start anew."""

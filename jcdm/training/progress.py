@@ -38,12 +38,13 @@ class ProgressReport:
 
     def write_line(self, step: int, row: dict[str, float]) -> None:
         """Log a line with the scalars of a row of metrics.jsonl."""
-        rate = self._steps_per_second(step)
-        left = tqdm.format_interval((self.num_steps - step) / max(rate, 1e-9))
         names = ("loss", "validation_loss", "cosine")
         scalars = [f"{n.replace('_', ' ')} {row[n]:.4f}" for n in names if n in row]
-        speed = f"{rate * self.num_samples:.1f} samples/s"
-        words = [f"step {step}/{self.num_steps}", *scalars, speed, f"{left} left"]
+        words = [f"step {step}/{self.num_steps}", *scalars]
+        if step > self.start_step:
+            rate = self._steps_per_second(step)
+            left = tqdm.format_interval((self.num_steps - step) / max(rate, 1e-9))
+            words += [f"{rate * self.num_samples:.1f} samples/s", f"{left} left"]
         logger.info("%s", "  ".join(words))
 
     def close(self) -> None:

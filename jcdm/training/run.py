@@ -23,7 +23,7 @@ from jcdm.logs import MetricsLog, close_logging, setup_logging
 from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
 from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
-from jcdm.training.cpu_attention import FloatAttentionForGradients
+from jcdm.training.cpu_attention import float_attention_for_gradients
 from jcdm.training.loop import Trainer
 from jcdm.training.parts import FINAL, export_part
 from jcdm.training.people import training_people, unseen_people
@@ -169,13 +169,13 @@ def _open_metrics(config: Config, accelerator: Accelerator, start_step: int) -> 
 
 def _start_trackers(accelerator: Accelerator, start_step: int) -> None:
     """Open TensorBoard's files; events of steps that will be done again are purged."""
-    options = {"tensorboard": {"purge_step": start_step + 1}}
+    options = {"tensorboard": {"purge_step": start_step + 1 if start_step else 0}}
     accelerator.init_trackers("tensorboard", init_kwargs=options)
 
 
 def _fast_attention(accelerator: Accelerator) -> AbstractContextManager[object]:
     if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
-        return FloatAttentionForGradients()
+        return float_attention_for_gradients()
     return nullcontext()
 
 

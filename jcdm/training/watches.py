@@ -26,7 +26,7 @@ def build_watches(trainer: Trainer, people: MultiViewDataset) -> list[Watch]:
         return _preview(trainer, people, step)
 
     return [
-        Watch(every=train.validate_every, look=validate),
+        Watch(every=train.validate_every, look=validate, at_start=True),
         Watch(every=train.picture_every, look=preview),
     ]
 

@@ -2,8 +2,9 @@
 
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
-from jcdm.training.cpu_attention import FloatAttentionForGradients
+from jcdm.training.cpu_attention import float_attention_for_gradients
 
 
 def queries(seed: int, *, requires_grad: bool) -> torch.Tensor:
@@ -14,7 +15,7 @@ def queries(seed: int, *, requires_grad: bool) -> torch.Tensor:
 
 def attend(*, requires_grad: bool) -> torch.Tensor:
     q, k, v = (queries(seed, requires_grad=requires_grad) for seed in range(3))
-    with FloatAttentionForGradients(), torch.autocast("cpu", torch.bfloat16):
+    with float_attention_for_gradients(), torch.autocast("cpu", torch.bfloat16):
         return F.scaled_dot_product_attention(q, k, v)
 
 
@@ -34,9 +35,17 @@ def test_without_gradients_nothing_is_changed():
     assert not torch.equal(rounded.detach(), plain), "the two paths must differ to be told apart"
 
 
+def test_attention_recomputed_in_the_backward_pass_is_the_same():
+    q, k, v = (queries(seed, requires_grad=True) for seed in range(3))
+    with float_attention_for_gradients(), torch.autocast("cpu", torch.bfloat16):
+        made = checkpoint(F.scaled_dot_product_attention, q, k, v, use_reentrant=False)
+        made.float().sum().backward()  # torch refuses a recomputation with other shapes or types
+    assert torch.equal(made.detach(), attend(requires_grad=True).detach())
+
+
 def test_the_functions_keyword_form_is_caught_too():
     q, k, v = (queries(seed, requires_grad=True) for seed in range(3))
-    with FloatAttentionForGradients():
+    with float_attention_for_gradients():
         made = F.scaled_dot_product_attention(query=q, key=k, value=v, dropout_p=0.0)
     made.float().sum().backward()
     assert made.dtype is torch.bfloat16 and q.grad is not None

@@ -114,12 +114,13 @@ def test_a_watch_looks_in_evaluation_mode_every_so_often_and_at_the_end(tmp_path
         return {"validation_loss": float(step)}
 
     log = MetricsLog(tmp_path / "metrics.jsonl")
-    watches = [Watch(every=2, look=look), Watch(every=0, look=lambda step: {"never": 1.0})]
+    never = Watch(every=0, look=lambda step: {"never": 1.0}, at_start=True)
+    watches = [Watch(every=2, look=look, at_start=True), never]
     trainer.run(toy_batches(2), run=tmp_path, log=log, watches=watches)
-    assert seen == [(2, False), (4, False), (5, False)]
+    assert seen == [(0, False), (2, False), (4, False), (5, False)]
     assert trainer.stage.module.training
     rows = read_metrics(log.path)
-    assert [row.get("validation_loss") for row in rows] == [None, 2.0, None, 4.0, 5.0]
+    assert [row.get("validation_loss") for row in rows] == [0.0, None, 2.0, None, 4.0, 5.0]
     assert all("never" not in row for row in rows)
 
 
