@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,7 @@ def read_index(path: Path | str, split: str | None = None) -> tuple[SubjectRecor
     Errors: DataError with the first thing that is wrong, naming subject and view.
     """
     path = Path(path)
-    entries = read_entries(path)
-    records = tuple(parse_subject(e, i, path) for i, e in enumerate(entries))
+    records = _read_version(path, _file_version(path))
     if split is None:
         return records
     chosen = tuple(record for record in records if record.split == split)
@@ -41,6 +41,21 @@ def read_index(path: Path | str, split: str | None = None) -> tuple[SubjectRecor
             f"{path}: no subject has split {split!r}; found {found}. Set data.split to one of them."
         )
     return chosen
+
+
+@lru_cache(maxsize=4)
+def _read_version(path: Path, _version: tuple[int, int]) -> tuple[SubjectRecord, ...]:
+    """Read a version of the file once: a run asks for two splits and for the identity."""
+    return tuple(parse_subject(e, i, path) for i, e in enumerate(read_entries(path)))
+
+
+def _file_version(path: Path) -> tuple[int, int]:
+    """Time and size of a file; zeros where there is none, which reading it will report."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return 0, 0
+    return facts.st_mtime_ns, facts.st_size
 
 
 def read_entries(path: Path) -> list[Any]:

@@ -244,3 +244,13 @@ def test_identity_changes_with_the_data(tmp_path, make_subject):
     assert (first["num_subjects"], first["num_views"]) == (1, 5)
     assert (second["num_subjects"], second["num_views"]) == (2, 8)
     assert first["sha256"] != second["sha256"]
+
+
+def test_a_file_is_parsed_once_and_again_when_it_changes(tmp_path):
+    document = good_document()
+    path = save(tmp_path, document)
+    (first,) = read_index(path)
+    assert read_index(path, "train")[0] is first
+    document["subjects"][0]["subject"] = "another"
+    save(tmp_path, document)
+    assert read_index(path)[0].subject == "another"
