@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +111,17 @@ def _check_free(out: Path) -> None:
 def _draw_all(jobs: Sequence[Job], num_workers: int) -> list[dict[str, Any]]:
     if num_workers == 1:
         return [_draw_subject(job) for job in jobs]
-    # A fresh interpreter, not a fork: the parent may run threads of other libraries.
+    # Fresh interpreters, not forks: the parent may run threads of other libraries. An executor
+    # stops when one of them dies; a Pool would start another for ever.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(num_workers) as pool:
-        return list(pool.imap(_draw_subject, jobs, chunksize=4))
+    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
+        try:
+            return list(pool.map(_draw_subject, jobs, chunksize=4))
+        except BrokenProcessPool as error:
+            raise DataError(
+                f"a process that draws ended early, expected {num_workers} to go on. Draw with 1 "
+                'worker; a script of your own must call this under: if __name__ == "__main__".'
+            ) from error
 
 
 def _draw_subject(job: Job) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from itertools import permutations
 from pathlib import Path
 
@@ -170,3 +172,18 @@ def test_wrong_numbers_are_named(tmp_path: Path, wrong: dict, words: str) -> Non
     with pytest.raises(ConfigError, match=words):
         write_dataset(tmp_path / "out", **(OPTIONS | wrong))
     assert not list(tmp_path.iterdir())
+
+
+def test_processes_that_cannot_start_end_the_drawing(tmp_path: Path) -> None:
+    """A program read from standard input cannot be imported by the processes that it starts."""
+    program = (
+        "from jcdm.data.synthetic import write_dataset\nfrom pathlib import Path\n"
+        f"write_dataset(Path({str(tmp_path / 'people')!r}), num_identities=2, seed=0,"
+        " size=(64, 48), num_views=2, num_workers=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-"], input=program, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "DataError: a process that draws ended early" in done.stderr
+    assert list(tmp_path.iterdir()) == []
