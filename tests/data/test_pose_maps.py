@@ -27,17 +27,19 @@ def test_the_rainbow_has_the_well_known_ends():
     assert (COLOURS[0], COLOURS[1], COLOURS[12]) == ((255, 0, 0), (255, 85, 0), (0, 0, 255))
 
 
+@pytest.mark.parametrize(("side", "diameter"), [(128, 2.5), (256, 4), (512, 8)])
 @pytest.mark.parametrize("joint", [0, 4, 17])
-def test_a_single_joint_is_a_disc_of_its_colour_at_its_place(joint):
+def test_a_single_joint_is_a_disc_of_its_colour_at_its_place(joint, side, diameter):
     keypoints = np.full((18, 2), 0.5)
     keypoints[joint] = (0.25, 0.75)
-    drawn = draw_pose_map(keypoints, only(joint), 256, 256)
-    assert drawn.shape == (256, 256, 3) and drawn.dtype == np.uint8
-    assert drawn[192, 64].tolist() == list(COLOURS[joint])
+    drawn = draw_pose_map(keypoints, only(joint), side, side)
+    assert drawn.shape == (side, side, 3) and drawn.dtype == np.uint8
+    assert drawn[side * 3 // 4, side // 4].tolist() == list(COLOURS[joint])
     rows, columns = np.nonzero(drawn.any(axis=2))
-    assert (rows.mean() + 0.5) / 256 == pytest.approx(0.75, abs=0.002)
-    assert (columns.mean() + 0.5) / 256 == pytest.approx(0.25, abs=0.002)
-    assert 4 <= np.ptp(rows) <= 6
+    assert (rows.mean() + 0.5) / side == pytest.approx(0.75, abs=0.002)
+    assert (columns.mean() + 0.5) / side == pytest.approx(0.25, abs=0.002)
+    area = drawn.max(axis=2).sum() / max(COLOURS[joint])  # a pixel of the smooth edge counts less
+    assert 2 * np.sqrt(area / np.pi) == pytest.approx(diameter, abs=0.4)
 
 
 def test_a_limb_is_dimmed_and_lies_between_its_joints():
