@@ -4,8 +4,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -46,6 +48,25 @@ def close_logging() -> None:
         handler.close()
     logger.propagate = True
     logger.setLevel(logging.NOTSET)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep loading bars and notes of diffusers and transformers out of what a command prints."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries: tuple[Any, ...] = (diffusers_logging, transformers_logging)
+    levels = [library.get_verbosity() for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
+            library.enable_progress_bar()
 
 
 class MetricsLog:

@@ -1,14 +1,12 @@
 """Load what a test is asked to try: a pipeline, with parts taken from training runs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from diffusers.utils import logging as diffusers_logging
 
 from jcdm.config import SampleConfig
 from jcdm.diffusion.schedule import swap_scheduler
+from jcdm.logs import quiet_libraries
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.pipelines.base import ImagePipeline
 from jcdm.pipelines.prior import JCDMPriorPipeline
@@ -19,7 +17,7 @@ Painter = TypeVar("Painter", bound=ImagePipeline)
 
 def load_prior_pipeline(sample: SampleConfig) -> JCDMPriorPipeline:
     """Load the prior pipeline of `sample.pipeline`, its prior replaced by `sample.prior`."""
-    with _quiet():
+    with quiet_libraries():
         pipeline = JCDMPriorPipeline.from_pretrained(sample.pipeline, **_prior(sample))
     return _ready(pipeline)
 
@@ -29,7 +27,7 @@ def load_pipeline(kind: type[Painter], sample: SampleConfig) -> Painter:
     parts = _prior(sample)
     if sample.denoiser is not None:
         parts["denoiser"] = load_part(sample.denoiser, "denoiser", "sample.denoiser")
-    with _quiet():
+    with quiet_libraries():
         pipeline = kind.from_pretrained(sample.pipeline, **parts)
     pipeline.scheduler = swap_scheduler(sample.scheduler, pipeline.scheduler)
     return _ready(pipeline)
@@ -50,20 +48,6 @@ def _prior(sample: SampleConfig) -> dict[str, Any]:
     if sample.prior is None:
         return {}
     return {"prior": load_part(sample.prior, "prior", "sample.prior")}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence notes about parts of a folder that a pipeline does not use, and loading bars."""
-    level, had_bars = diffusers_logging.get_verbosity(), diffusers_logging.is_progress_bar_enabled()
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        diffusers_logging.set_verbosity(level)
-        if had_bars:
-            diffusers_logging.enable_progress_bar()
 
 
 def _ready(pipeline: Any) -> Any:

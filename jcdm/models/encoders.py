@@ -89,7 +89,7 @@ class FrozenVAE(_Frozen):
     def from_folder(cls, path: Path | str, dtype: torch.dtype = torch.float32) -> Self:
         """Load a diffusers AutoencoderKL folder. Raises CheckpointError for an incomplete one."""
         source = _source(path, "encoders.vae", VAE_WEIGHTS)
-        return cls(AutoencoderKL.from_pretrained(**source, torch_dtype=dtype), dtype)
+        return cls(AutoencoderKL.from_pretrained(**source, dtype=dtype), dtype)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> LatentMoments:

@@ -1,7 +1,10 @@
 """Loading and waking a pipeline's components."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from jcdm.errors import CheckpointError
 from jcdm.models.encoders import HUB_PREFIX
@@ -23,17 +26,21 @@ def frozen(wrapper: type[Any], model: Any, held: Any) -> Any:
     return held if held is not None and held.model is model else wrapper(model, model.dtype)
 
 
-def pipeline_source(source: Any) -> dict[str, Any]:
+def load_options(source: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of diffusers' `from_pretrained` for a local folder or `hub:owner/name`.
 
-    Raises CheckpointError before a library sees a folder that holds no pipeline.
+    Weights are loaded in float32 unless `options` name a dtype: transformers would keep the half
+    precision of a file, which a CPU cannot compute in. Raises CheckpointError before a library
+    sees a folder that holds no pipeline.
     """
     text = str(source)
+    names_dtype = not {"dtype", "torch_dtype"}.isdisjoint(options)
+    wanted = dict(options) if names_dtype else {"dtype": torch.float32, **options}
     if text.startswith(HUB_PREFIX):
-        return {"pretrained_model_name_or_path": text.removeprefix(HUB_PREFIX)}
+        return {"pretrained_model_name_or_path": text.removeprefix(HUB_PREFIX)} | wanted
     if not (Path(text) / "model_index.json").is_file():
         raise CheckpointError(
             f"{text} is not a pipeline folder: no model_index.json in it. Pass a folder that "
             f"save_pretrained wrote, or {HUB_PREFIX}owner/name."
         )
-    return {"pretrained_model_name_or_path": text, "local_files_only": True}
+    return {"pretrained_model_name_or_path": text, "local_files_only": True} | wanted

@@ -18,7 +18,7 @@ from jcdm.diffusion.schedule import Scheduler, posterior_step, prior_timesteps
 from jcdm.errors import ConfigError
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.encoders import FrozenCLIPVision
-from jcdm.pipelines.components import frozen, pipeline_source, wake
+from jcdm.pipelines.components import frozen, load_options, wake
 from jcdm.pipelines.inputs import assemble_people, view_format
 from jcdm.pipelines.noise import KeyedNoise, NoiseSource, noise_source
 from jcdm.records import AppearancePrior, Batch
@@ -165,8 +165,8 @@ class JCDMPriorPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Any:
-        """Load a folder that `save_pretrained` wrote, or `hub:owner/name`."""
-        return super().from_pretrained(**pipeline_source(pretrained_model_name_or_path), **options)
+        """Load a folder that `save_pretrained` wrote, or `hub:owner/name`; float32 by default."""
+        return super().from_pretrained(**load_options(pretrained_model_name_or_path, options))
 
     @torch.no_grad()
     def __call__(

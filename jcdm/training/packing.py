@@ -8,6 +8,7 @@ import torch
 from jcdm.config import Config
 from jcdm.diffusion.schedule import Scheduler, build_denoiser_scheduler, build_prior_scheduler
 from jcdm.errors import CheckpointError, ConfigError
+from jcdm.logs import quiet_libraries
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
@@ -57,7 +58,17 @@ def pack_run(run: Path, config: Config, out: Path, *, dtype: torch.dtype) -> Pat
             f"{run} was trained without a prior (prior.source={config.prior.source}); expected one "
             "to sample with: name it with --prior."
         )
-    pipeline = join_parts(
+    with quiet_libraries():
+        pipeline = _load_parts(run, config)
+        for part in (pipeline.vae, pipeline.image_encoder, pipeline.prior, pipeline.denoiser):
+            torch.nn.Module.to(part, dtype=dtype)  # diffusers' own `to` warns at every cast
+        write_folder(out, lambda folder: _fill(folder, pipeline, run))
+    return out
+
+
+def _load_parts(run: Path, config: Config) -> JCDMPipeline:
+    assert config.prior.weights is not None, "checked by the caller"
+    return join_parts(
         config,
         vae=FrozenVAE.from_folder(config.encoders.vae),
         clip=FrozenCLIPVision.from_folder(config.encoders.image_encoder),
@@ -65,13 +76,9 @@ def pack_run(run: Path, config: Config, out: Path, *, dtype: torch.dtype) -> Pat
         denoiser=load_part(run, "denoiser", "run"),
         scheduler=build_denoiser_scheduler(config.schedule),
     )
-    for part in (pipeline.vae, pipeline.image_encoder, pipeline.prior, pipeline.denoiser):
-        torch.nn.Module.to(part, dtype=dtype)  # diffusers' own `to` warns at every cast
 
-    def fill(folder: Path) -> None:
-        pipeline.save_pretrained(folder)
-        if (run / RUN_MANIFEST).is_file():
-            shutil.copy(run / RUN_MANIFEST, folder / PROVENANCE)
 
-    write_folder(out, fill)
-    return out
+def _fill(folder: Path, pipeline: JCDMPipeline, run: Path) -> None:
+    pipeline.save_pretrained(folder)
+    if (run / RUN_MANIFEST).is_file():
+        shutil.copy(run / RUN_MANIFEST, folder / PROVENANCE)

@@ -2,16 +2,12 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, broadcast_object_list
-from diffusers.utils import logging as diffusers_logging
-from transformers.utils import logging as transformers_logging
 
 from jcdm.config import Config
 from jcdm.data.dataset import MultiViewDataset
@@ -19,7 +15,7 @@ from jcdm.data.drawn import ensure_index
 from jcdm.data.index import index_identity
 from jcdm.data.loader import build_loader
 from jcdm.errors import ConfigError
-from jcdm.logs import MetricsLog, close_logging, setup_logging
+from jcdm.logs import MetricsLog, close_logging, quiet_libraries, setup_logging
 from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
 from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
@@ -53,7 +49,7 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
     accelerator = new_accelerator(config)
     setup_logging(config.run.out / LOG_FILE, is_main=accelerator.is_main_process)
     try:
-        with _quiet_libraries(), _fast_attention(accelerator):
+        with quiet_libraries(), _fast_attention(accelerator):
             _train(kind, config, accelerator)
     finally:
         for tracker in accelerator.trackers:  # `end_training` would end the process group too
@@ -177,19 +173,3 @@ def _fast_attention(accelerator: Accelerator) -> AbstractContextManager[object]:
     if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
         return float_attention_for_gradients()
     return nullcontext()
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep loading bars and notes of diffusers and transformers out of the run's log."""
-    libraries: tuple[Any, ...] = (diffusers_logging, transformers_logging)
-    levels = [library.get_verbosity() for library in libraries]
-    for library in libraries:
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, level in zip(libraries, levels, strict=True):
-            library.set_verbosity(level)
-            library.enable_progress_bar()

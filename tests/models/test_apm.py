@@ -196,7 +196,7 @@ def test_save_and_load_are_bit_equal(tmp_path: Path) -> None:
 def test_statistics_stay_exact_in_half_precision(tmp_path: Path) -> None:
     prior = build_prior()
     prior.save_pretrained(tmp_path)
-    loaded = AppearancePriorTransformer.from_pretrained(tmp_path, torch_dtype=torch.bfloat16)
+    loaded = AppearancePriorTransformer.from_pretrained(tmp_path, dtype=torch.bfloat16)
     for half in (prior.to(torch.bfloat16), loaded):
         assert half.noisy_in.weight.dtype == torch.bfloat16
         assert half.clip_mean.item() == torch.tensor(-0.016).item()

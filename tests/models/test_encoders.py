@@ -158,4 +158,4 @@ def test_only_the_hub_prefix_reaches_the_hub(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(AutoencoderKL, "from_pretrained", fake)
     FrozenVAE.from_folder(Path("hub:someone/model/vae"))
     expected = {"pretrained_model_name_or_path": "someone/model", "subfolder": "vae"}
-    assert asked == expected | {"torch_dtype": torch.float32}
+    assert asked == expected | {"dtype": torch.float32}

@@ -65,7 +65,7 @@ def test_both_ranks_are_in_a_world_of_two(runs: tuple[Path, Path], kind: str) ->
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_processes_train_as_one(runs: tuple[Path, Path], kind: str) -> None:
     one, two = (read_metrics(run / kind / "metrics.jsonl") for run in runs)
-    assert [row["step"] for row in two] == [1, 2, 3, 4]
+    assert [row["step"] for row in two] == [0, 1, 2, 3, 4]
     for first, second in zip(one, two, strict=True):
         assert second["images"] == first["images"]
         for name in ("loss", "grad_norm", "validation_loss", "validation_target_loss"):
