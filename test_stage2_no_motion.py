@@ -1,8 +1,13 @@
 """Generate and score target views without the motion module. Options: --help."""
 
 import sys
+from pathlib import Path
 
-from jcdm.cli.sample import launch
+from jcdm.cli.environment import use_environment
 
 if __name__ == "__main__":
-    sys.exit(launch("images", default_config="configs/tiny/sample_no_motion.yaml"))
+    use_environment(__file__)
+    from jcdm.cli.sample import launch
+
+    config = Path(__file__).parent / "configs" / "tiny" / "sample_no_motion.yaml"
+    sys.exit(launch("images", default_config=str(config)))
