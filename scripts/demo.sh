@@ -26,9 +26,9 @@ train() {
 
 train "1/6  draw people and train the appearance prior (about 1 minute)" \
     stage1_prior prior $people
-train "2/6  train U-Net, pose guider and JCI on the frozen prior (about 2 minutes)" \
+train "2/6  train U-Net, pose guider and JCI on the frozen prior (about 1 minute)" \
     stage2_denoiser denoiser $people --prior.weights "$out/stage1_prior/final"
-train "3/6  train the motion module, everything else frozen (about 1 minute)" \
+train "3/6  train the motion module, everything else frozen (about 4 minutes)" \
     stage2_motion motion $moving --prior.weights "$out/stage1_prior/final" \
     --unet.weights "$out/stage2_denoiser/final"
 
