@@ -16,7 +16,9 @@ from jcdm.data.drawn import ensure_index
 from jcdm.data.index import read_index, require_files
 from jcdm.data.loader import collate
 from jcdm.data.transforms import clip_pixels
+from jcdm.errors import DataError
 from jcdm.grid import GridShape
+from jcdm.pipelines.inputs import count_free_cells
 from jcdm.pipelines.outputs import to_uint8
 from jcdm.records import Batch, SubjectRecord
 
@@ -40,11 +42,19 @@ def evaluation_batches(config: TestConfig, pipeline: Any, grid: GridShape) -> It
     """Yield unseen people in order: `sample.num_references` references, the other views targets.
 
     Views, references and keys depend on `run.seed` and a person's place in the index only.
+    Errors: DataError when the grid, or a person's views, leave no target.
     """
     height, width = view_size(pipeline)
     count = config.sample.num_references
+    count_free_cells(count, grid)
+    people = unseen_people(config, pipeline)
+    if few := [record for record in people if len(record.views) <= count]:
+        raise DataError(
+            f"subject {few[0].subject!r} has {len(few[0].views)} views, expected more than "
+            f"sample.num_references={count}. Lower it, or remove such subjects."
+        )
     dataset = MultiViewDataset(
-        unseen_people(config, pipeline),
+        people,
         height=height,
         width=width,
         grid=grid,

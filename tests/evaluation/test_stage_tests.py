@@ -8,7 +8,8 @@ import tiny_world as world
 import torch
 from PIL import Image
 
-from jcdm.errors import CheckpointError, ConfigError
+from jcdm.data.index import read_index, write_index
+from jcdm.errors import CheckpointError, ConfigError, DataError
 from jcdm.evaluation import loading, score_images, score_prior, score_sequence
 from jcdm.evaluation.evaluate import evaluation_batches, to_pixels
 from jcdm.evaluation.metrics import ScoreTally, find_score
@@ -196,3 +197,17 @@ def test_painted_views_are_saved_and_shown(
     windows = np.lib.stride_tricks.sliding_window_view(sheet, painted.shape)[:, :, 0]
     rows, columns = np.nonzero((windows[..., 0, 0, :] == painted[0, 0]).all(-1))
     assert any(np.array_equal(windows[r, c], painted) for r, c in zip(rows, columns, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["prior", "images"])
+def test_references_that_leave_no_target_are_refused(
+    tmp_path: Path, pipeline_folder: Path, people: Path, kind: str
+) -> None:
+    config = world.make_config(tmp_path / "out", people, pipeline_folder, num_references=4)
+    with pytest.raises(DataError, match="found 4 references, but a grid of 2 x 2"):
+        TESTS[kind](config)
+    records = [replace(record, views=record.views[:2]) for record in read_index(people)]
+    write_index(tmp_path / "few.json", records)
+    config = world.make_config(tmp_path / "out", tmp_path / "few.json", pipeline_folder)
+    with pytest.raises(DataError, match=r"has 2 views, expected more than sample.num_references=2"):
+        TESTS[kind](config)

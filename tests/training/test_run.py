@@ -204,7 +204,7 @@ def test_a_run_becomes_a_pipeline_folder(
 def test_parts_are_refused_by_name(finished: dict[str, Config], tmp_path: Path) -> None:
     prior = finished["prior"].run.out
     with pytest.raises(
-        CheckpointError, match=r"unet.weights: .* holds a AppearancePriorTransforme"
+        CheckpointError, match=r"unet.weights: .* holds weights of AppearancePriorTransformer"
     ):
         load_part(prior / "final", "denoiser", "unet.weights")
     with pytest.raises(CheckpointError, match=r"prior.weights: no prior in"):

@@ -1,1 +1,0 @@
-"""Timed, repeatable cost of each stage."""
