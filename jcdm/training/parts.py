@@ -36,7 +36,8 @@ def load_part(source: Path, part: str, key: str) -> Any:
     found = str(options.get("_class_name"))
     if found != kind.__name__:
         raise CheckpointError(
-            f"{key}: {weights} holds weights of {found}, expected those of {kind.__name__}. Check the path."
+            f"{key}: {weights} holds weights of {found}, expected those of {kind.__name__}. "
+            "Check the path."
         )
     with torch.random.fork_rng(devices=[]):
         model = kind.from_config(options)
