@@ -1,0 +1,90 @@
+"""The weights that ship with the project are small, and as good as their card says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from jcdm.data.synthetic import DrawnView, render_view
+from jcdm.data.transforms import clip_pixels, image_tensor
+from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+
+TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny"
+LARGEST = {"vae": 3.0, "image_encoder": 3.0}  # megabytes
+UNSEEN_SEED = 977
+NUM_PEOPLE = 60
+
+
+@pytest.fixture(scope="module")
+def people() -> list[list[DrawnView]]:
+    """Two views each of people that no weights were trained on."""
+    return [
+        [render_view(seed=UNSEEN_SEED, identity=i, view=v, size=(128, 96)) for v in range(2)]
+        for i in range(NUM_PEOPLE)
+    ]
+
+
+def chroma(images: Tensor) -> Tensor:
+    """Cb and Cr of BT.601: (N,3,H,W) -> (N,2,H,W), in the range of the images."""
+    red, green, blue = images.unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.stack([0.564 * (blue - luma), 0.713 * (red - luma)], dim=1)
+
+
+def psnr(error: Tensor, inside: Tensor) -> float:
+    """Mean over pictures of the PSNR in dB where `inside` is 1; pictures are in [-1,1]."""
+    squared = (error.square() * inside).sum((1, 2, 3)) / (error.shape[1] * inside.sum((1, 2, 3)))
+    return (10 * torch.log10(4 / squared)).mean().item()
+
+
+@pytest.mark.parametrize("part", LARGEST)
+def test_weights_are_small(part: str) -> None:
+    size = sum(file.stat().st_size for file in (TINY / part).glob("*.safetensors"))
+    assert 0 < size <= LARGEST[part] * 1e6
+
+
+def test_the_vae_reconstructs_people_with_their_colours(people: list[list[DrawnView]]) -> None:
+    vae = FrozenVAE.from_folder(TINY / "vae")
+    views = [pair[0] for pair in people]
+    truth = torch.stack([image_tensor(Image.fromarray(view.image)) for view in views])
+    inside = torch.from_numpy(np.stack([view.regions > 0 for view in views]))[:, None].float()
+    made = vae.decode(vae.mean_latents(vae.encode(truth)))
+    assert psnr(made - truth, torch.ones_like(inside)) >= 27
+    hue_made, hue_truth = chroma(made), chroma(truth)
+    assert psnr(hue_made - hue_truth, inside) >= 25
+    kept = (hue_made.square() * inside).sum() / (hue_truth.square() * inside).sum()
+    assert kept.sqrt() >= 0.9
+
+
+def test_the_latents_have_unit_scale(people: list[list[DrawnView]]) -> None:
+    vae = FrozenVAE.from_folder(TINY / "vae")
+    images = torch.stack([image_tensor(Image.fromarray(pair[0].image)) for pair in people])
+    latents = vae.mean_latents(vae.encode(images))
+    assert 0.9 < latents.std() < 1.1 and latents.mean().abs() < 0.1
+
+
+def test_the_image_encoder_finds_the_same_person_in_another_view(
+    people: list[list[DrawnView]],
+) -> None:
+    clip = FrozenCLIPVision.from_folder(TINY / "image_encoder")
+    first, second = (
+        F.normalize(
+            clip.embed(
+                torch.stack(
+                    [
+                        clip_pixels(Image.fromarray(pair[view].image), clip.image_size, "pad")
+                        for pair in people
+                    ]
+                )
+            ),
+            dim=-1,
+        )
+        for view in range(2)
+    )
+    found = (first @ second.T).argmax(dim=1)
+    share = (found == torch.arange(NUM_PEOPLE)).float().mean()
+    assert share > 0.6, "chance is 1 in 60"
