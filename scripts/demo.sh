@@ -34,9 +34,9 @@ train "3/6  train the motion module, everything else frozen (about 4 minutes)" \
 
 say "4/6  stage 1 test, shipped weights: predicted embeddings of unseen people"
 sh test_stage1.sh --run.out "$out/test_prior" --data.index "$unseen/index.json"
-say "5/6  stage 2 test, shipped weights: paint unseen people (about 1 minute)"
+say "5/6  stage 2 test, shipped weights: paint unseen people (seconds)"
 "$JCDM_PYTHON" test_stage2_no_motion.py --run.out "$out/test_images" --data.index "$unseen/index.json"
-say "6/6  motion test, shipped weights: sequences of unseen people (about 2 minutes)"
+say "6/6  motion test, shipped weights: sequences of unseen people (about 1 minute)"
 "$JCDM_PYTHON" test_stage2_use_motion.py --run.out "$out/test_sequence" \
     --data.index "$unseen/sequences.json"
 

@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A PNG file and the sentence below it."""
+    """A PNG or GIF file and the sentence below it."""
 
     file: Path
     caption: str
@@ -126,7 +126,7 @@ def _place_figures(section: Section, number: int, out: Path) -> Section:
 
 def _place(file: Path, number: int, out: Path) -> Path:
     if not file.is_file():
-        raise DataError(f"figure {file} not found; expected a PNG file written before the report.")
+        raise DataError(f"figure {file} not found; expected a picture written before the report.")
     if file.resolve().is_relative_to(out.resolve()):
         return file
     target = out / "pictures" / f"{number:02d}_{file.parent.name}_{file.name}"
@@ -224,8 +224,10 @@ def _render(name: str, document: Mapping[str, Any], out: Path) -> str:
 
 
 def _embed(file: Path) -> str:
-    """Return a PNG file as a data address."""
-    return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
+    """Return a PNG or GIF file as a data address."""
+    return f"data:image/{file.suffix[1:]};base64," + base64.b64encode(file.read_bytes()).decode(
+        "ascii"
+    )
 
 
 def _indent(manifest: Mapping[str, Any]) -> str:

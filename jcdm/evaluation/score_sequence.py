@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from jcdm.config import TestConfig
 from jcdm.errors import ConfigError
-from jcdm.evaluation.evaluate import save_pictures, unseen_people, view_size
+from jcdm.evaluation.evaluate import unseen_people, view_size
 from jcdm.evaluation.frames import (
     FrameSequence,
     copy_nearest_frame,
@@ -20,6 +21,13 @@ from jcdm.evaluation.loading import load_pipeline, without_motion
 from jcdm.evaluation.metrics import ScoreTally, measure_pictures
 from jcdm.evaluation.plots import plot_lines
 from jcdm.evaluation.report import Figure, Section, Table, write_report
+from jcdm.evaluation.sequence_pictures import (
+    NUM_STRIP_FRAMES,
+    PaintedSequence,
+    save_comparison,
+    save_sequence,
+    sequence_strips,
+)
 from jcdm.evaluation.sheets import SheetRow, draw_sheet, save_sheet
 from jcdm.evaluation.summary import evaluation_manifest, identical_note, weights_sentence
 from jcdm.pipelines.sequence import JCDMSequencePipeline
@@ -30,17 +38,17 @@ logger = logging.getLogger(__name__)
 WITH = "with the motion module"
 WITHOUT = "without it"
 COPY = "copy of the nearest reference frame"
-NUM_STRIPS = 3
-NUM_STRIP_FRAMES = 10
+NUM_SHOWN = 3
 
 
 @dataclass(slots=True)
 class SequenceScores:
-    """Scores of each method, its mean change a frame, and rows of the contact sheet."""
+    """Scores of each method, its errors along time, rows of the contact sheet and films."""
 
     tallies: dict[str, ScoreTally] = field(default_factory=dict)
     errors: dict[str, list[np.ndarray]] = field(default_factory=dict)
     strips: list[SheetRow] = field(default_factory=list)
+    films: list[Path] = field(default_factory=list)
 
 
 def score_sequence(config: TestConfig) -> Report:
@@ -112,28 +120,11 @@ def _add(
         tally.add_all(measure_pictures(frames[None], truth[None], scored[None]))
         error = np.abs(frames / 255.0 - truth / 255.0).mean((1, 2, 3))
         found.errors.setdefault(method, []).append(np.where(scored, error, np.nan))
-    named = {f"{sequence.name}_frame{i:03d}": frame for i, frame in enumerate(painted[WITH])}
-    save_pictures(named, config.run.out / "generated")
-    if len(found.strips) < 4 * NUM_STRIPS:
-        found.strips += _strips(sequence, painted)
-
-
-def _strips(sequence: FrameSequence, painted: Mapping[str, np.ndarray]) -> list[SheetRow]:
-    """Four rows a sequence: poses, with motion, without, truth; the first frames in a row."""
-    rows = {
-        sequence.name: sequence.poses,
-        "with motion": painted[WITH],
-        "without": painted[WITHOUT],
-        "truth": sequence.frames,
-    }
-    return [
-        SheetRow(label=label, pictures=(*frames[:NUM_STRIP_FRAMES], *[None] * _short(frames)))
-        for label, frames in rows.items()
-    ]
-
-
-def _short(frames: np.ndarray) -> int:
-    return max(0, NUM_STRIP_FRAMES - len(frames))
+    shown = PaintedSequence(sequence=sequence, with_motion=painted[WITH], without=painted[WITHOUT])
+    save_sequence(shown, config.run.out)
+    if len(found.films) < NUM_SHOWN:
+        found.strips += sequence_strips(shown)
+        found.films.append(save_comparison(shown, config.run.out))
 
 
 def mean_errors(errors: list[np.ndarray]) -> tuple[list[float], list[float]]:
@@ -171,6 +162,7 @@ def _write(config: TestConfig, found: SequenceScores, manifest: Mapping[str, obj
                 caption="The first frames of the first sequences: poses asked for, painted with "
                 "and without motion, truth.",
             ),
+            *(Figure(file=film, caption="The same in motion.") for film in found.films),
             Figure(file=plot, caption="Distance to the truth along the sequence, mean of all."),
         ),
     )

@@ -1,5 +1,6 @@
 """Contact sheets: labelled rows of pictures that show what the numbers are about."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ FONT_SIZE = 13
 PAPER = (255, 255, 255)
 EMPTY = (236, 238, 242)
 INK = (40, 48, 62)
+# Subjects have names such as fashionWOMENSkirtsid0000000001: fashion WOMEN Skirts id0000000001.
+WORD_ENDS = re.compile(r"(?<=[ _])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?=id\d)")
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
@@ -45,7 +48,7 @@ def draw_sheet(
         _write_fitting(pen, name, (left, 8), width=width, font=font)
     for number, row in enumerate(rows):
         top = HEADER_HEIGHT + number * (height + GAP)
-        label = "\n".join(_wrap(pen, row.label, LABEL_WIDTH - 2 * GAP, font))
+        label = "\n".join(wrap_label(pen, row.label, LABEL_WIDTH - 2 * GAP, font))
         pen.multiline_text((GAP, top + 2), label, fill=INK, font=font)
         for left, picture in zip(lefts, row.pictures, strict=True):
             if picture is None:
@@ -119,13 +122,16 @@ def _column_lefts(num_columns: int, width: int, group_starts: set[int]) -> list[
     return lefts
 
 
-def _wrap(pen: ImageDraw.ImageDraw, text: str, width: int, font: Font) -> list[str]:
-    """Break text, also inside words, into lines that are no wider than `width` pixels."""
+def wrap_label(pen: ImageDraw.ImageDraw, text: str, width: int, font: Font) -> list[str]:
+    """Break text into lines no wider than `width` pixels, inside a word only where it must be."""
     lines = [""]
-    for character in text:
-        if pen.textlength(lines[-1] + character, font=font) > width:
+    for word in WORD_ENDS.split(text):
+        if pen.textlength(lines[-1] + word, font=font) > width and lines[-1]:
             lines.append("")
-        lines[-1] += character
+        for character in word:
+            if pen.textlength(lines[-1] + character, font=font) > width:
+                lines.append("")
+            lines[-1] += character
     return lines
 
 

@@ -2,11 +2,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from jcdm.errors import DataError
 from jcdm.evaluation.plots import plot_lines, plot_spread
-from jcdm.evaluation.sheets import SheetRow, draw_sheet, people_sheet, save_sheet
+from jcdm.evaluation.sheets import (
+    LABEL_WIDTH,
+    SheetRow,
+    draw_sheet,
+    people_sheet,
+    save_sheet,
+    wrap_label,
+)
 
 
 def flat(level: int) -> np.ndarray:
@@ -35,6 +42,20 @@ def test_rows_stand_below_each_other_and_columns_side_by_side() -> None:
     places = [np.argwhere((sheet == level).all(-1))[0] for level in (1, 2, 11, 12)]
     assert places[0][0] == places[1][0] < places[2][0] == places[3][0]
     assert places[0][1] == places[2][1] < places[1][1] == places[3][1]
+
+
+@pytest.mark.parametrize(
+    ("label", "lines"),
+    [
+        ("fashionWOMENSkirtsid0000000001", ["fashionWOMEN", "Skirts", "id0000000001"]),
+        ("anna_walk", ["anna_walk"]),
+        ("with motion", ["with motion"]),
+        ("w" * 12, ["w" * 10, "ww"]),
+    ],
+)
+def test_labels_break_between_words_where_they_can(label: str, lines: list[str]) -> None:
+    pen, font = ImageDraw.Draw(Image.new("RGB", (9, 9))), ImageFont.load_default(13)
+    assert wrap_label(pen, label, LABEL_WIDTH - 12, font) == lines
 
 
 def test_a_sheet_refuses_ragged_input() -> None:
