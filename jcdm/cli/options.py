@@ -22,18 +22,25 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 def read_config(
-    kind: type[T], argv: Sequence[str], *, prog: str, default_config: str | None = None
+    kind: type[T],
+    argv: Sequence[str],
+    *,
+    prog: str,
+    default_config: str | None = None,
+    keep_unset: bool = False,
 ) -> T:
     """Build a `kind` from `--config FILE` and dotted options in argv.
 
-    Errors: ConfigError in one line, naming the key and, for keys of the file, the file.
+    keep_unset: paths with an environment variable that is not set stay as written, for a dry run,
+    which reads none of them. Errors: ConfigError in one line, naming the key and, for keys of the
+    file, the file.
     """
     parser = _parser(kind, prog)
     if not {"-h", "--help"}.isdisjoint(argv):
         parser.print_help()
         raise SystemExit(0)
     config_file, options = _split_config(argv, default_config)
-    tokens = list(_yaml_options(config_file, _path_keys(kind))) if config_file else []
+    tokens = list(_yaml_options(config_file, _path_keys(kind), keep_unset)) if config_file else []
     try:
         sections = vars(parser.instantiate(parser.parse_args([*tokens, *options])))
     except ArgumentError as error:
@@ -87,11 +94,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _yaml_options(path: Path, path_keys: frozenset[str]) -> Iterator[str]:
+def _yaml_options(path: Path, path_keys: frozenset[str], keep_unset: bool) -> Iterator[str]:
     """Spell every leaf of a YAML file as --section.key=value, paths made relative to the file."""
     for key, value in _leaves(load_yaml(path)):
         if key in path_keys and isinstance(value, str):
-            value = resolve_path(value, path.parent)
+            value = resolve_path(value, path.parent, keep_unset=keep_unset)
         yield f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
 
 
@@ -103,19 +110,21 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{key}", value
 
 
-def resolve_path(value: str, folder: Path) -> str:
+def resolve_path(value: str, folder: Path, *, keep_unset: bool = False) -> str:
     """Expand ${NAME} from the environment and make a relative path relative to `folder`.
 
-    A value that begins with `hub:` names a repository on the hub and is left as it is.
+    A value that begins with `hub:` names a repository on the hub and is left as it is; so is one
+    whose variable is not set, if `keep_unset`, and a ConfigError otherwise.
     """
-
-    def expand(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name not in os.environ:
-            raise ConfigError(f"path {value!r} needs the environment variable {name}; set it.")
-        return os.environ[name]
-
-    expanded = _VARIABLE.sub(expand, value)
+    unset = [name for name in _VARIABLE.findall(value) if name not in os.environ]
+    if unset and keep_unset:
+        return value
+    if unset:
+        raise ConfigError(
+            f"path {value!r} needs the environment variable {unset[0]}, which is not set; write "
+            f"{unset[0]}=FOLDER in front of the command."
+        )
+    expanded = _VARIABLE.sub(lambda match: os.environ[match.group(1)], value)
     return expanded if expanded.startswith("hub:") else os.path.normpath(folder / expanded)
 
 

@@ -13,7 +13,7 @@ def main(argv: Sequence[str]) -> None:
     kind, rest = take_word(argv, ("prior", "denoiser", "motion"), PROG)
     dry_run = "--dry_run" in rest
     options = [word for word in rest if word != "--dry_run"]
-    config = read_config(Config, options, prog=f"{PROG} {kind}")
+    config = read_config(Config, options, prog=f"{PROG} {kind}", keep_unset=dry_run)
     from jcdm.training.run import run_training
 
     plan = run_training(kind, config, dry_run=dry_run)

@@ -110,3 +110,14 @@ def test_a_missing_variable_is_named(tmp_path, monkeypatch):
     file.write_text("data: {index: '${JCDM_DATA}/i.json'}\n")
     with pytest.raises(ConfigError, match="needs the environment variable JCDM_DATA"):
         read("--config", str(file))
+
+
+def test_a_dry_run_may_leave_a_variable_unset(tmp_path, monkeypatch):
+    monkeypatch.delenv("JCDM_DATA", raising=False)
+    file = tmp_path / "sub" / "a.yaml"
+    file.parent.mkdir()
+    file.write_text("run: {out: ../out}\ndata: {index: '${JCDM_DATA}/i.json'}\n")
+    options = [*MINIMAL[2:], "--config", str(file)]
+    config = read_config(Config, options, prog="jcdm", keep_unset=True)
+    assert config.data.index == Path("${JCDM_DATA}/i.json")
+    assert config.run.out == tmp_path / "out"

@@ -1,13 +1,14 @@
 """The dry run: full sizes without weights, data or a GPU."""
 
 import re
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from training_world import KINDS, tiny_config
 
-from jcdm.cli.options import read_config
-from jcdm.config import Config
+from jcdm.cli.main import main
 from jcdm.errors import ConfigError
 from jcdm.training.run import run_training
 
@@ -21,13 +22,12 @@ FILES = {
 
 @pytest.fixture(scope="module", params=KINDS)
 def plan(request: pytest.FixtureRequest) -> tuple[str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JCDM_DATA", "/nowhere")
+    shown = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(shown):
+        patch.delenv("JCDM_DATA", raising=False)
         file = str(CONFIGS / FILES[request.param])
-        config = read_config(Config, [], prog="test", default_config=file)
-        text = run_training(request.param, config, dry_run=True)
-    assert text is not None
-    return request.param, text
+        assert main(["train", request.param, "--config", file, "--dry_run"]) == 0
+    return request.param, shown.getvalue()
 
 
 def memory(text: str, name: str) -> float:
