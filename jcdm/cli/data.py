@@ -10,6 +10,9 @@ from jcdm.cli.options import one_line, take_word
 from jcdm.errors import ConfigError, DataError
 
 PROG = "python -m jcdm data"
+SHEET = "sheet.png"
+PEOPLE_ON_SHEET = 8
+VIEWS_ON_SHEET = 8
 
 
 def main(argv: Sequence[str]) -> None:
@@ -38,7 +41,7 @@ def _synth(argv: Sequence[str]) -> None:
     parser.add_argument("--frames", type=int, default=16, help="frames a sequence")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw")
     options = _parse(parser, argv)
-    from jcdm.data.synthetic import write_dataset
+    from jcdm.data.synthetic import contact_sheet, write_dataset
 
     index = write_dataset(
         options.out,
@@ -51,7 +54,12 @@ def _synth(argv: Sequence[str]) -> None:
         num_frames=options.frames,
         num_workers=options.workers,
     )
-    print(f"{options.identities} people drawn: {index}")
+    identities = range(min(options.identities, PEOPLE_ON_SHEET))
+    sheet = contact_sheet(
+        seed=options.seed, identities=identities, num_views=min(options.views, VIEWS_ON_SHEET)
+    )
+    sheet.save(options.out / SHEET)
+    print(f"{options.identities} people drawn: {index}; the first ones to look at: {SHEET}")
 
 
 def _check(argv: Sequence[str]) -> None:

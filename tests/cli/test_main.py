@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from jcdm.cli.main import COMMANDS, main
 
@@ -41,6 +42,7 @@ def test_people_are_drawn_checked_and_counted(tmp_path, capsys):
     out = tmp_path / "people"
     size = ["--identities", "4", "--views", "3", "--height", "64", "--width", "48"]
     assert main(["data", "synth", "--out", str(out), *size, "--seed", "1"]) == 0
+    assert Image.open(out / "sheet.png").size == (3 * 96, 4 * 128)
     assert main(["data", "check", "--index", str(out / "index.json")]) == 0
     capsys.readouterr()
     assert main(["data", "stats", "--index", str(out / "index.json")]) == 0
