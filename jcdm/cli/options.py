@@ -50,7 +50,14 @@ def read_config(
 
 
 def take_word(argv: Sequence[str], words: Sequence[str], prog: str) -> tuple[str, Sequence[str]]:
-    """Split off the first word, which must be one of `words`; ConfigError names them otherwise."""
+    """Split off the first word, which must be one of `words`; ConfigError names them otherwise.
+
+    -h or --help in its place prints the words and exits 0.
+    """
+    if argv and argv[0] in {"-h", "--help"}:
+        print(f"usage: {prog} {'|'.join(words)} ...")
+        print(f"       {prog} {words[0]} --help lists every option")
+        raise SystemExit(0)
     if not argv or argv[0] not in words:
         found = repr(argv[0]) if argv else "nothing"
         raise ConfigError(f"{prog}: expected one of {', '.join(words)}, found {found}.")

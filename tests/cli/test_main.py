@@ -38,6 +38,14 @@ def test_help_needs_no_torch():
     assert "--train.num_steps" in done.stdout
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert not stop.value.code
+    assert capsys.readouterr().out.startswith(f"usage: python -m jcdm {command} ")
+
+
 def test_people_are_drawn_checked_and_counted(tmp_path, capsys):
     out = tmp_path / "people"
     size = ["--identities", "4", "--views", "3", "--height", "64", "--width", "48"]
