@@ -24,7 +24,7 @@ jcdm_find_python() {
 jcdm_build() {
     building="$2.building.$$"
     trap 'rm -rf "$building"' EXIT
-    trap 'exit 130' INT TERM
+    trap 'exit 130' HUP INT PIPE TERM
     echo "jcdm: building the Python environment in $2 (1 to 5 minutes, once) ..."
     "$1" -m venv "$building" || jcdm_fail "cannot create a virtual environment with $1; on Debian: apt-get install python3-venv."
     "$building/bin/python" -m pip install --quiet --disable-pip-version-check \
@@ -38,7 +38,7 @@ jcdm_build() {
             "only pose detection by controlnet-aux needs it."
     fi
     mv "$building" "$2"
-    trap - EXIT INT TERM
+    trap - EXIT HUP INT PIPE TERM
 }
 
 if [ -z "${JCDM_PYTHON:-}" ]; then
@@ -57,6 +57,7 @@ if [ -z "${JCDM_PYTHON:-}" ]; then
         if command -v flock >/dev/null 2>&1; then
             (
                 flock 9
+                rm -rf "$jcdm_cache"/env-*.building.* # what a killed build left
                 [ -x "$jcdm_env/bin/python" ] || jcdm_build "$jcdm_base" "$jcdm_env"
             ) 9>"$jcdm_cache/lock" || exit 1
         else

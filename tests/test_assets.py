@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from jcdm.config import DrawConfig, RunConfig, SampleConfig, TestConfig, TestDataConfig
 from jcdm.data.synthetic import DrawnView, render_view
 from jcdm.data.transforms import clip_pixels, image_tensor
+from jcdm.evaluation.stage_tests import TESTS
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 
 TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny"
-LARGEST = {"vae": 3.0, "image_encoder": 3.0}  # megabytes
+LARGEST = {"vae": 3.0, "image_encoder": 3.0, "prior": 4.0, "denoiser": 14.0}  # megabytes
 UNSEEN_SEED = 977
 NUM_PEOPLE = 60
 
@@ -88,3 +90,42 @@ def test_the_image_encoder_finds_the_same_person_in_another_view(
     found = (first @ second.T).argmax(dim=1)
     share = (found == torch.arange(NUM_PEOPLE)).float().mean()
     assert share > 0.6, "chance is 1 in 60"
+
+
+def tiny_test(index: Path, out: Path, num_subjects: int) -> TestConfig:
+    """Test the shipped pipeline as configs/tiny does."""
+    draw = DrawConfig(
+        num_identities=8, num_views=8, num_sequences=2, num_frames=9, test_fraction=1.0, seed=11
+    )
+    return TestConfig(
+        run=RunConfig(out=out),
+        data=TestDataConfig(index=index, num_subjects=num_subjects, draw=draw),
+        sample=SampleConfig(pipeline=TINY, num_steps=2, prior_steps=2, guidance_scale=1.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("drawn") / "people"
+
+
+def test_the_prior_beats_the_mean_of_the_references(drawn: Path, tmp_path: Path) -> None:
+    report = TESTS["prior"](tiny_test(drawn / "index.json", tmp_path, 8))
+    cosine = {method: scores.values["cosine"][0] for method, scores in report.scores.items()}
+    assert cosine["appearance prior"] > cosine["mean of the references"]
+
+
+def test_painted_views_are_nearer_to_the_truth_than_a_copied_reference(
+    drawn: Path, tmp_path: Path
+) -> None:
+    report = TESTS["images"](tiny_test(drawn / "index.json", tmp_path, 8))
+    copy = report.scores["copy of the nearest reference"].values
+    for name, sign in (("PSNR", 1), ("SSIM", 1), ("L1", -1)):
+        assert sign * report.scores["painted"].values[name][0] > sign * copy[name][0], name
+
+
+def test_sequences_are_painted_with_and_without_motion(drawn: Path, tmp_path: Path) -> None:
+    report = TESTS["sequence"](tiny_test(drawn / "sequences.json", tmp_path, 1))
+    flicker = {method: scores.values["flicker"][0] for method, scores in report.scores.items()}
+    assert abs(flicker["with the motion module"]) < abs(flicker["without it"])
+    assert (tmp_path / "report.html").is_file() and list(tmp_path.rglob("*.mp4"))
