@@ -28,7 +28,7 @@ train "1/6  draw people and train the appearance prior (about 1 minute)" \
     stage1_prior prior $people
 train "2/6  train U-Net, pose guider and JCI on the frozen prior (about 1 minute)" \
     stage2_denoiser denoiser $people --prior.weights "$out/stage1_prior/final"
-train "3/6  train the motion module, everything else frozen (about 4 minutes)" \
+train "3/6  train the motion module, everything else frozen (about 5 minutes)" \
     stage2_motion motion $moving --prior.weights "$out/stage1_prior/final" \
     --unet.weights "$out/stage2_denoiser/final"
 
@@ -36,7 +36,7 @@ say "4/6  stage 1 test, shipped weights: predicted embeddings of unseen people"
 sh test_stage1.sh --run.out "$out/test_prior" --data.index "$unseen/index.json"
 say "5/6  stage 2 test, shipped weights: paint unseen people (seconds)"
 "$JCDM_PYTHON" test_stage2_no_motion.py --run.out "$out/test_images" --data.index "$unseen/index.json"
-say "6/6  motion test, shipped weights: sequences of unseen people (about 1 minute)"
+say "6/6  motion test, shipped weights: sequences of unseen people (seconds)"
 "$JCDM_PYTHON" test_stage2_use_motion.py --run.out "$out/test_sequence" \
     --data.index "$unseen/sequences.json"
 
