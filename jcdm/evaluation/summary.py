@@ -16,8 +16,15 @@ Part = Literal["prior", "denoiser"]
 
 def weights_sentence(sample: SampleConfig, *parts: Part) -> str:
     """Say which weights made the pictures and numbers: the pipeline, and parts that replace it."""
-    replaced = [f"{part} from {getattr(sample, part)}" for part in parts if getattr(sample, part)]
-    return ", ".join([f"pipeline {sample.pipeline}", *replaced]) + "."
+    folders = [(part, getattr(sample, part)) for part in parts]
+    replaced = [f"{part} from {_from_here(folder)}" for part, folder in folders if folder]
+    return ", ".join([f"pipeline {_from_here(sample.pipeline)}", *replaced]) + "."
+
+
+def _from_here(folder: Path) -> Path:
+    """Shorten a folder below the current one, so that it reads the same from every script."""
+    here, place = Path.cwd(), folder.absolute()
+    return place.relative_to(here) if place.is_relative_to(here) else folder
 
 
 def identical_note(tallies: Mapping[str, ScoreTally]) -> tuple[str, ...]:
