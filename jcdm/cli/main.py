@@ -44,8 +44,11 @@ def run(command: Callable[[], None]) -> int:
         )
         return 1
     except OSError as error:
+        place = error.filename or "a file"
         print(
-            f"jcdm: {error.strerror or error}: {error.filename or 'no file named'}", file=sys.stderr
+            f"jcdm: {place} cannot be read or written: {error.strerror or error}. "
+            "Check the path, its permissions and the free space.",
+            file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:

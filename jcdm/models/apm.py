@@ -16,13 +16,14 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from jcdm.errors import ConfigError, DataError
+from jcdm.models.loading import StrictModel
 from jcdm.models.prior_layers import PriorLayer
 
 NUM_TOKENS = 6
 STATISTICS = ["clip_mean", "clip_std"]
 
 
-class AppearancePriorTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class AppearancePriorTransformer(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Denoiser of normalised CLIP embeddings, one a view, conditioned on poses and references.
 
     embed_dim: D. attend_across_views False leaves the across-view blocks out. max_views: room of

@@ -14,13 +14,14 @@ from jcdm.config import Config, MotionConfig
 from jcdm.errors import CheckpointError, ConfigError, DataError
 from jcdm.grid import GridShape, fill_cells, to_grid
 from jcdm.models.jci import build_injector
+from jcdm.models.loading import StrictModel
 from jcdm.models.motion import MotionModules
 from jcdm.models.pose_guider import PoseGuider
 from jcdm.models.unet import build_unet, check_channels, unet_config_dict, unet_from_folder
 from jcdm.records import Conditioning
 
 
-class JCDMDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Predicts the noise target of a grid of latents, told of poses, references and appearance.
 
     `condition` is computed once a sample, `predict` once a denoising step; `forward` is both, for
@@ -175,27 +176,6 @@ class JCDMDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 f"the U-Net in {folder} does not fit the configured one: {error}. "
                 "Set the sizes under unet to those in its config.json."
             ) from error
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Any:
-        """Read a saved denoiser, as diffusers does, but refuse missing or unknown weights."""
-        folder = Path(pretrained_model_name_or_path, options.get("subfolder") or "")
-        if not (folder / "config.json").is_file():
-            raise CheckpointError(
-                f"no denoiser in {folder}: config.json not found, expected a folder written by "
-                "save_pretrained. Check the path."
-            )
-        wants_report = options.pop("output_loading_info", False)
-        model, report = super().from_pretrained(  # type: ignore[attr-defined]
-            pretrained_model_name_or_path, output_loading_info=True, **options
-        )
-        if wrong := report["missing_keys"] + report["unexpected_keys"]:
-            raise CheckpointError(
-                f"{folder}: {len(report['missing_keys'])} weights missing, "
-                f"{len(report['unexpected_keys'])} unknown, first: {sorted(wrong)[0]}. Expected "
-                "weights that fit config.json beside them; save the denoiser again."
-            )
-        return (model, report) if wants_report else model
 
     def _check_views(self, embeddings: Tensor, pose_maps: Tensor, latents: Tensor) -> None:
         """Raise a DataError unless the views fill the grid and pose maps fit the latents."""

@@ -3,6 +3,7 @@
 Both are wrapped once: evaluation mode, no gradients, one dtype, numbers read from their config.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,16 +14,12 @@ from transformers import CLIPVisionModelWithProjection
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from jcdm.errors import CheckpointError, DataError
+from jcdm.models.loading import read_model
 from jcdm.records import LatentMoments
 
 HUB_PREFIX = "hub:"
-VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
-CLIP_WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors",)
+CLIP_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
 def _source(path: Path | str, config_key: str, weights: tuple[str, ...]) -> dict[str, Any]:
@@ -86,10 +83,16 @@ class FrozenVAE(_Frozen):
         self._black: dict[tuple[int, int], Tensor] = {}
 
     @classmethod
-    def from_folder(cls, path: Path | str, dtype: torch.dtype = torch.float32) -> Self:
-        """Load a diffusers AutoencoderKL folder. Raises CheckpointError for an incomplete one."""
-        source = _source(path, "encoders.vae", VAE_WEIGHTS)
-        return cls(AutoencoderKL.from_pretrained(**source, dtype=dtype), dtype)
+    def from_folder(
+        cls, path: Path | str, dtype: torch.dtype = torch.float32, *, key: str = "encoders.vae"
+    ) -> Self:
+        """Load a diffusers AutoencoderKL folder, which errors call `key`.
+
+        Raises CheckpointError unless it is complete.
+        """
+        source = _source(path, key, VAE_WEIGHTS)
+        load = partial(AutoencoderKL.from_pretrained, **source, dtype=dtype)
+        return cls(read_model(load, path, allow_unknown=True)[0], dtype)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> LatentMoments:
@@ -145,10 +148,20 @@ class FrozenCLIPVision(_Frozen):
         self._plain: dict[float, Tensor] = {}
 
     @classmethod
-    def from_folder(cls, path: Path | str, dtype: torch.dtype = torch.float32) -> Self:
-        """Load a CLIP vision folder with projection. Raises CheckpointError if incomplete."""
-        source = _source(path, "encoders.image_encoder", CLIP_WEIGHTS)
-        return cls(CLIPVisionModelWithProjection.from_pretrained(**source, dtype=dtype), dtype)
+    def from_folder(
+        cls,
+        path: Path | str,
+        dtype: torch.dtype = torch.float32,
+        *,
+        key: str = "encoders.image_encoder",
+    ) -> Self:
+        """Load a CLIP vision folder with projection, which errors call `key`.
+
+        Raises CheckpointError unless it is complete.
+        """
+        source = _source(path, key, CLIP_WEIGHTS)
+        load = partial(CLIPVisionModelWithProjection.from_pretrained, **source, dtype=dtype)
+        return cls(read_model(load, path, allow_unknown=True)[0], dtype)
 
     @torch.no_grad()
     def embed(self, clip_pixels: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The denoising U-Net: diffusers' class as it is, with an input convolution that knows of poses."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from jcdm.config import UNetConfig
 from jcdm.errors import CheckpointError, ConfigError
+from jcdm.models.loading import read_model
 
 
 class PoseStem(nn.Conv2d):
@@ -120,7 +122,8 @@ def unet_from_folder(folder: Path, *, latent_channels: int) -> UNet2DConditionMo
             f"no U-Net in {folder}: config.json not found, expected a diffusers folder with "
             "config.json and diffusion_pytorch_model.safetensors. Set unet.pretrained."
         )
-    unet = UNet2DConditionModel.from_pretrained(folder, local_files_only=True)
+    load = partial(UNet2DConditionModel.from_pretrained, folder, local_files_only=True)
+    unet, _ = read_model(load, folder)
     found = (unet.config["in_channels"], unet.config["out_channels"])
     full = input_channels(latent_channels)
     if found not in ((latent_channels, latent_channels), (full, latent_channels)):

@@ -23,7 +23,7 @@ from jcdm.grid import from_grid, to_grid
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
-from jcdm.pipelines.components import frozen, load_options, wake
+from jcdm.pipelines.components import frozen, read_pipeline, wake
 from jcdm.pipelines.inputs import ViewFormat, view_format
 from jcdm.pipelines.noise import NoiseSource
 from jcdm.pipelines.prior import embed_references, predict_batch
@@ -94,7 +94,8 @@ class ImagePipeline(DiffusionPipeline):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Any:
         """Load a folder that `save_pretrained` wrote, or `hub:owner/name`; float32 by default."""
-        return super().from_pretrained(**load_options(pretrained_model_name_or_path, options))
+        load = super().from_pretrained
+        return read_pipeline(load, pretrained_model_name_or_path, options, ("vae", "image_encoder"))
 
     def _check_scheduler(self) -> None:
         """Refuse a scheduler, also one set later, that leaves the trained noise levels."""

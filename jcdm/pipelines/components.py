@@ -1,13 +1,16 @@
 """Loading and waking a pipeline's components."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from jcdm.errors import CheckpointError
-from jcdm.models.encoders import HUB_PREFIX
+from jcdm.models.encoders import HUB_PREFIX, FrozenCLIPVision, FrozenVAE
+from jcdm.models.loading import clear_errors
+
+ENCODERS: dict[str, Any] = {"vae": FrozenVAE, "image_encoder": FrozenCLIPVision}
 
 
 def wake(module: Any) -> Any:
@@ -26,21 +29,39 @@ def frozen(wrapper: type[Any], model: Any, held: Any) -> Any:
     return held if held is not None and held.model is model else wrapper(model, model.dtype)
 
 
-def load_options(source: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of diffusers' `from_pretrained` for a local folder or `hub:owner/name`.
+def read_pipeline(
+    load: Callable[..., Any], source: Any, options: Mapping[str, Any], encoders: Sequence[str]
+) -> Any:
+    """Call `load`, diffusers' `from_pretrained`, with a local folder or `hub:owner/name`.
 
     Weights are loaded in float32 unless `options` name a dtype: transformers would keep the half
-    precision of a file, which a CPU cannot compute in. Raises CheckpointError before a library
-    sees a folder that holds no pipeline.
+    precision of a file, which a CPU cannot compute in. Only safetensors are read, and of a local
+    folder only whole models; `encoders` are those that belong to a library, not to this project.
+    Raises CheckpointError for a folder that holds no pipeline or not all of it.
     """
+    named = next((options[key] for key in ("dtype", "torch_dtype") if key in options), None)
+    wanted = {"use_safetensors": True, "dtype": torch.float32 if named is None else named}
+    wanted |= {key: value for key, value in options.items() if key not in ("dtype", "torch_dtype")}
     text = str(source)
-    names_dtype = not {"dtype", "torch_dtype"}.isdisjoint(options)
-    wanted = dict(options) if names_dtype else {"dtype": torch.float32, **options}
     if text.startswith(HUB_PREFIX):
-        return {"pretrained_model_name_or_path": text.removeprefix(HUB_PREFIX)} | wanted
-    if not (Path(text) / "model_index.json").is_file():
+        return load(text.removeprefix(HUB_PREFIX), **wanted)
+    folder = Path(text)
+    if not (folder / "model_index.json").is_file():
         raise CheckpointError(
             f"{text} is not a pipeline folder: no model_index.json in it. Pass a folder that "
             f"save_pretrained wrote, or {HUB_PREFIX}owner/name."
         )
-    return {"pretrained_model_name_or_path": text, "local_files_only": True} | wanted
+    with clear_errors(text):
+        return load(text, local_files_only=True, **_encoders(folder, encoders, wanted), **wanted)
+
+
+def _encoders(folder: Path, names: Sequence[str], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Read encoders strictly, unless the caller brings his own or places and casts them himself."""
+    dtype = wanted["dtype"]
+    if not isinstance(dtype, torch.dtype) or "device_map" in wanted or "variant" in wanted:
+        return {}
+    missing = [name for name in names if name not in wanted]
+    return {
+        name: ENCODERS[name].from_folder(folder / name, dtype, key="pipeline").model
+        for name in missing
+    }

@@ -18,7 +18,7 @@ from jcdm.diffusion.schedule import Scheduler, posterior_step, prior_timesteps
 from jcdm.errors import ConfigError
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.encoders import FrozenCLIPVision
-from jcdm.pipelines.components import frozen, load_options, wake
+from jcdm.pipelines.components import frozen, read_pipeline, wake
 from jcdm.pipelines.inputs import assemble_people, view_format
 from jcdm.pipelines.noise import KeyedNoise, NoiseSource, noise_source
 from jcdm.records import AppearancePrior, Batch
@@ -166,7 +166,8 @@ class JCDMPriorPipeline(DiffusionPipeline):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Any:
         """Load a folder that `save_pretrained` wrote, or `hub:owner/name`; float32 by default."""
-        return super().from_pretrained(**load_options(pretrained_model_name_or_path, options))
+        load = super().from_pretrained
+        return read_pipeline(load, pretrained_model_name_or_path, options, ("image_encoder",))
 
     @torch.no_grad()
     def __call__(

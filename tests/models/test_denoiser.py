@@ -269,7 +269,9 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, change, message):
 
 
 def test_a_missing_folder_is_named(tmp_path: Path):
-    with pytest.raises(CheckpointError, match=r"no denoiser in .*nowhere: config\.json not found"):
+    with pytest.raises(
+        CheckpointError, match=r"no JCDMDenoiser in .*nowhere: config\.json not found"
+    ):
         JCDMDenoiser.from_pretrained(tmp_path / "nowhere")
 
 

@@ -151,11 +151,13 @@ def test_incomplete_folders_are_named(encoder: type, key: str, tmp_path: Path) -
 def test_only_the_hub_prefix_reaches_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict = {}
 
-    def fake(**arguments: object) -> AutoencoderKL:
+    def fake(**arguments: object) -> tuple[AutoencoderKL, dict]:
         asked.update(arguments)
-        return build_vae()
+        kinds = ("missing_keys", "mismatched_keys", "unexpected_keys")
+        return build_vae(), {kind: [] for kind in kinds}
 
     monkeypatch.setattr(AutoencoderKL, "from_pretrained", fake)
     FrozenVAE.from_folder(Path("hub:someone/model/vae"))
     expected = {"pretrained_model_name_or_path": "someone/model", "subfolder": "vae"}
-    assert asked == expected | {"dtype": torch.float32}
+    strictly = {"use_safetensors": True, "output_loading_info": True}
+    assert asked == expected | strictly | {"dtype": torch.float32}

@@ -1,0 +1,72 @@
+"""Strict reading of saved models: safetensors only, and one line for whatever does not fit."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from jcdm.errors import CheckpointError
+
+LONGEST_REASON = 240
+
+
+@contextmanager
+def clear_errors(where: Any) -> Iterator[None]:
+    """Turn what libraries raise for unreadable weights into one CheckpointError naming `where`."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        first_sentence = " ".join(str(error).split()).split(". ")[0]  # the rest is for programmers
+        reason = first_sentence[:LONGEST_REASON].rstrip(".")
+        raise CheckpointError(
+            f"{where} cannot be loaded: {reason}. Expected weights (safetensors) that fit "
+            "config.json beside them; save or copy them again."
+        ) from error
+
+
+def read_model(
+    load: Callable[..., Any], where: Any, *, allow_unknown: bool = False, **options: Any
+) -> tuple[Any, dict[str, Any]]:
+    """Call `load`, a library's `from_pretrained`, and accept a whole model only: (model, report).
+
+    allow_unknown: weights that the class has no place for are left out (the text half of a CLIP).
+    Errors: CheckpointError for weights that are missing, unknown or of another shape; without
+    this, libraries fill the gaps with random numbers.
+    """
+    with clear_errors(where):
+        model, report = load(**{**options, "use_safetensors": True, "output_loading_info": True})
+    missing = [*report["missing_keys"], *(wrong[0] for wrong in report["mismatched_keys"])]
+    unknown = [] if allow_unknown else list(report["unexpected_keys"])
+    if missing or unknown:
+        raise CheckpointError(
+            f"{where}: {len(missing)} weights missing, {len(unknown)} unknown, first: "
+            f"{sorted([*missing, *unknown])[0]}. Expected weights that fit config.json beside "
+            "them; save or copy them again."
+        )
+    return model, report
+
+
+class StrictModel:
+    """Mixin in front of diffusers' ModelMixin: `from_pretrained` accepts a whole model only."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **options: Any) -> Any:
+        """Read a folder of `save_pretrained`; CheckpointError where its weights do not fit."""
+        folder = Path(pretrained_model_name_or_path, options.get("subfolder") or "")
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(
+                f"no {cls.__name__} in {folder}: config.json not found, expected a folder written "
+                "by save_pretrained. Check the path."
+            )
+        if not any(folder.glob("*.safetensors")):
+            raise CheckpointError(
+                f"no weights in {folder}: expected *.safetensors beside config.json, as "
+                "save_pretrained writes them. Copy them again."
+            )
+        wants_report = options.pop("output_loading_info", False)
+        load = partial(super().from_pretrained, pretrained_model_name_or_path)  # type: ignore[misc]
+        model, report = read_model(load, folder, **options)
+        return (model, report) if wants_report else model
