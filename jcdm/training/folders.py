@@ -29,6 +29,7 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
         partial.mkdir()
         fill(partial)
         _write_manifest(partial)
+        _share(partial)
         remove_folder(target)
         os.rename(partial, target)
         _sync(target.parent)
@@ -112,6 +113,17 @@ def _write_manifest(folder: Path) -> None:
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     for place in (path, *(p for p in folder.rglob("*") if p.is_dir()), folder):
         _sync(place)
+
+
+def _share(folder: Path) -> None:
+    """Give every file the access rights of one written the plain way, as the user's umask says.
+
+    Weight files arrive readable by their owner alone, which a group's shared disk does not expect.
+    """
+    usual = (folder / MANIFEST).stat().st_mode
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(usual)
 
 
 def _checksum(path: Path) -> str:

@@ -14,6 +14,7 @@ from jcdm.logs import MetricsLog, read_metrics
 from jcdm.training.checkpoint import find_checkpoint, list_checkpoints, load_checkpoint
 from jcdm.training.folders import verify_folder, write_folder
 from jcdm.training.loop import Trainer
+from jcdm.training.weights import write_tensors
 
 
 def run_toy(
@@ -157,6 +158,23 @@ def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
             tmp_path / "checkpoints" / "step_0000002",
             new_trainer(toy_config(tmp_path), stage).state,
         )
+
+
+def test_all_files_of_a_folder_can_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "part").mkdir()
+        for place in (folder, folder / "part"):
+            write_tensors(place / "weights.safetensors", {"a": torch.zeros(2)})
+            (place / "weights.safetensors").chmod(0o600)
+
+    before = os.umask(0o027)
+    try:
+        write_folder(tmp_path / "final", fill)
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "final").rglob("*") if path.is_file()]
+    assert len(files) == 3
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o640"}
 
 
 def test_an_interrupted_write_leaves_the_older_folder_and_nothing_else(tmp_path: Path) -> None:
