@@ -336,13 +336,17 @@ class TestDataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleConfig:
-    """Which model paints, and how; `prior` and `denoiser` replace parts of the pipeline."""
+    """Which model paints, and how; `prior` and `denoiser` replace parts of the pipeline.
+
+    `schedule`: noise levels of the pipeline (null), of its training, or of published sampling.
+    """
 
     pipeline: Path
     prior: Path | None = None
     denoiser: Path | None = None
     num_references: int = 2
     scheduler: Literal["ddim", "ddpm", "dpmpp_2m", "unipc", "euler", "euler_a", "lcm"] = "ddim"
+    schedule: Literal["trained", "published"] | None = None
     num_steps: int = 30
     guidance_scale: float = 2.0
     prior_steps: int = 20

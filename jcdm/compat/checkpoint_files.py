@@ -20,18 +20,22 @@ PARALLEL_PREFIX = "module."
 PICKLE_START = b"\x80"
 
 
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
+def read_checkpoint(path: Path, *, compare_checksums: bool = True) -> dict[str, Tensor]:
     """Read the tensors of a weight file to the CPU, by name.
 
     A DeepSpeed or Lightning file is unwrapped, the `module.` of parallel training dropped. Zip
     files (torch.save since 1.6) are mapped, not read, once their checksums have been compared; the
     other formats carry none, so that a changed number in them cannot be noticed here.
+    compare_checksums: False for a file that has been read before.
     Errors: CheckpointError for a file that is missing, damaged or holds no tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path} not found; expected a weight file. Check the path.")
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else _read_pickled(path)
+        if path.suffix == ".safetensors":
+            content = load_file(path)
+        else:
+            content = _read_pickled(path, compare_checksums)
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle can raise anything
@@ -43,10 +47,11 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return _state_dict(content, path)
 
 
-def _read_pickled(path: Path) -> Any:
+def _read_pickled(path: Path, compare_checksums: bool) -> Any:
     options: dict[str, Any] = {"map_location": "cpu", "weights_only": False}
     if zipfile.is_zipfile(path):
-        _compare_checksums(path)
+        if compare_checksums:
+            _compare_checksums(path)
         return torch.load(path, mmap=True, pickle_module=restricted_pickle, **options)
     with path.open("rb") as file:
         start = file.read(1)

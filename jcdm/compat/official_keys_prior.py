@@ -15,7 +15,8 @@ PUBLISHED_CLIP_MEAN, PUBLISHED_CLIP_STD = -0.016, 0.415
 OURS_NOT_IN_OFFICIAL = ("null_pose", "null_reference", "clip_mean", "clip_std")
 UNUSED_IN_OFFICIAL = ("temporal_transformer.norm.weight", "temporal_transformer.norm.bias")
 
-_TOP = {
+_TOKENS = {"positional_embedding": "token_positions", "prd_embedding": "query"}
+_TOP = _TOKENS | {
     "pose_mlp.net.0": "pose_encoder.0",
     "pose_mlp.net.3": "pose_encoder.2",
     "pose_mlp.net.4": "pose_encoder.3",
@@ -51,8 +52,8 @@ def _rename(key: str, table: dict[str, str]) -> str | None:
     return None
 
 
-def _key_from_official(key: str) -> str | None:
-    """Our name for one published name (learned tokens aside); None for an unknown name."""
+def our_prior_key(key: str) -> str | None:
+    """Our name for one published name; None for a name that no published prior has."""
     if not (found := _BLOCK.match(key)):
         return _rename(key, _TOP)
     number, rest = int(found[1]), found[2]
@@ -66,6 +67,35 @@ def _key_from_official(key: str) -> str | None:
     return None if name is None else f"{layer}.across.{name}"
 
 
+def official_prior_keys(key: str) -> tuple[str, ...]:
+    """Published names of one of ours: two for a position table, none for OURS_NOT_IN_OFFICIAL.
+
+    Raises CheckpointError for a name that our prior does not have.
+    """
+    if key in OURS_NOT_IN_OFFICIAL:
+        return ()
+    if not (found := _LAYER.match(key)):
+        if (name := _rename(key, {ours: theirs for theirs, ours in _TOP.items()})) is None:
+            raise CheckpointError(
+                f"found the weight {key!r}, which our prior does not have; expected its state dict."
+            )
+        return (name,)
+    number, part, rest = int(found[1]), found[2], found[3]
+    if part == "within":
+        return (f"transformer_blocks.{2 * number}.{rest}",)
+    prefix = f"transformer_blocks.{2 * number + 1}.temporal_transformer"
+    if rest == "block.positions.pe":
+        inner = f"{prefix}.transformer_blocks.0.attention_blocks"
+        return tuple(f"{inner}.{index}.pos_encoder.pe" for index in (0, 1))
+    name = _rename(rest, {ours: theirs for theirs, ours in _ACROSS.items()})
+    return (f"{prefix}.{name}",)
+
+
+def is_unused_prior_key(key: str) -> bool:
+    """Tell the norms that the published model stores and never applies."""
+    return key.endswith(UNUSED_IN_OFFICIAL)
+
+
 def prior_state_from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename a published prior state dict to ours; complete for a strict load.
 
@@ -74,19 +104,16 @@ def prior_state_from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises CheckpointError for a name that belongs to no published prior.
     """
     named = {key.removeprefix("module."): value for key, value in state.items()}
-    if missing := {"positional_embedding", "prd_embedding"} - named.keys():
+    if missing := _TOKENS.keys() - named.keys():
         raise CheckpointError(
             f"found no {sorted(missing)} among {len(named)} weights; expected the state dict of a "
             "published appearance prior. Pass the file of stage 1."
         )
-    ours = {
-        "token_positions": named.pop("positional_embedding")[0],
-        "query": named.pop("prd_embedding")[0, 0],
-    }
+    ours: dict[str, Tensor] = {}
     for key, value in named.items():
-        if key.endswith(UNUSED_IN_OFFICIAL):
+        if is_unused_prior_key(key):
             continue
-        if (name := _key_from_official(key)) is None:
+        if (name := our_prior_key(key)) is None:
             raise CheckpointError(
                 f"found the weight {key!r}, which no published appearance prior has; expected "
                 "stage 1 weights. Pass the file of stage 1."
@@ -97,10 +124,12 @@ def prior_state_from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
                 "These weights are not those of the published prior."
             )
         ours[name] = value
-    return ours | _official_constants(ours["query"])
+    ours["token_positions"] = ours["token_positions"][0]
+    ours["query"] = ours["query"][0, 0]
+    return ours | official_constants(ours["query"])
 
 
-def _official_constants(query: Tensor) -> dict[str, Tensor]:
+def official_constants(query: Tensor) -> dict[str, Tensor]:
     """What ours has and the published weights lack: OURS_NOT_IN_OFFICIAL."""
     return {
         "null_pose": torch.zeros_like(query),
@@ -137,24 +166,6 @@ def prior_config_from_official(
     }
 
 
-def _layer_to_official(found: re.Match[str], value: Tensor) -> dict[str, Tensor]:
-    """Published names of one weight of a layer; the position table goes to both attentions."""
-    number, part, rest = int(found[1]), found[2], found[3]
-    if part == "within":
-        return {f"transformer_blocks.{2 * number}.{rest}": value}
-    prefix = f"transformer_blocks.{2 * number + 1}.temporal_transformer"
-    if rest == "block.positions.pe":
-        inner = f"{prefix}.transformer_blocks.0.attention_blocks"
-        return {f"{inner}.{index}.pos_encoder.pe": value.clone() for index in (0, 1)}
-    name = _rename(rest, {ours: theirs for theirs, ours in _ACROSS.items()})
-    renamed = {f"{prefix}.{name}": value}
-    if rest == "norm.weight":
-        unused = (torch.ones_like(value), torch.zeros_like(value))
-        pairs = zip(UNUSED_IN_OFFICIAL, unused, strict=True)
-        renamed |= {f"transformer_blocks.{2 * number + 1}.{key}": fill for key, fill in pairs}
-    return renamed
-
-
 def prior_state_to_official(
     state: dict[str, Tensor], *, max_views: int | None = None
 ) -> dict[str, Tensor]:
@@ -169,21 +180,20 @@ def prior_state_to_official(
             "found a prior with learned visibility; the published format only holds "
             "prior.visibility_embedding=clip_constant. Train one with that setting to export it."
         )
-    to_top = {ours: theirs for theirs, ours in _TOP.items()}
-    official = {
-        "positional_embedding": state["token_positions"][None],
-        "prd_embedding": state["query"][None, None],
+    shaped = state | {
+        "token_positions": state["token_positions"][None],
+        "query": state["query"][None, None],
     }
-    for key, value in state.items():
-        if key in (*OURS_NOT_IN_OFFICIAL, "token_positions", "query"):
-            continue
-        if found := _LAYER.match(key):
-            table = key.endswith("positions.pe")
-            official |= _layer_to_official(found, value[:, :max_views] if table else value)
-        elif (name := _rename(key, to_top)) is not None:
-            official[name] = value
+    official: dict[str, Tensor] = {}
+    for key, value in shaped.items():
+        names = official_prior_keys(key)
+        if key.endswith("positions.pe"):
+            official |= {name: value[:, :max_views].clone() for name in names}
         else:
-            raise CheckpointError(
-                f"found the weight {key!r}, which our prior does not have; expected its state dict."
-            )
+            official |= dict.fromkeys(names, value)
+        if key.endswith("across.norm.weight"):
+            block = names[0].removesuffix("temporal_transformer.prior_norm.weight")
+            fills = (torch.ones_like(value), torch.zeros_like(value))
+            unused = zip(UNUSED_IN_OFFICIAL, fills, strict=True)
+            official |= {f"{block}{name}": fill for name, fill in unused}
     return official

@@ -29,6 +29,8 @@ def load_pipeline(kind: type[Painter], sample: SampleConfig) -> Painter:
         parts["denoiser"] = load_part(sample.denoiser, "denoiser", "sample.denoiser")
     with quiet_libraries():
         pipeline = kind.from_pretrained(sample.pipeline, **parts)
+    if sample.schedule is not None:
+        pipeline.choose_schedule(sample.schedule)
     pipeline.scheduler = swap_scheduler(sample.scheduler, pipeline.scheduler)
     return _ready(pipeline)
 

@@ -18,7 +18,10 @@ from jcdm.models.loading import read_model
 from jcdm.records import LatentMoments
 
 HUB_PREFIX = "hub:"
-VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors",)
+VAE_WEIGHTS = (
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
+)
 CLIP_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 

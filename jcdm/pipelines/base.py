@@ -15,6 +15,7 @@ from jcdm.diffusion.schedule import (
     Scheduler,
     check_scheduler,
     noise_level_config,
+    published_sampling,
     sampling_timesteps,
     scheduler_from_noise_levels,
 )
@@ -32,6 +33,7 @@ from jcdm.records import Batch
 
 StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], Mapping[str, Tensor] | None]
 LAYOUTS = ("view", "grid")
+SCHEDULES = ("trained", "published")
 NUM_DECODED_AT_ONCE = 8
 
 
@@ -41,7 +43,8 @@ class ImagePipeline(DiffusionPipeline):
     height, width: pixels of a view, as trained. layout: whether the VAE sees views one by one or
     the whole grid (`grid`, the published weights). fit, clip_fit: how photographs are cut for the
     VAE and for CLIP. noise_levels: the trained schedule, taken from `scheduler` unless loaded; a
-    scheduler with other levels is refused.
+    scheduler with other levels is refused. schedule: `trained`, or `published` for the other noise
+    levels that the published code samples with (see `choose_schedule`).
     """
 
     model_cpu_offload_seq = "image_encoder->prior->denoiser->vae"  # type: ignore[assignment]
@@ -66,6 +69,7 @@ class ImagePipeline(DiffusionPipeline):
         fit: str = "crop",
         clip_fit: str = "crop",
         noise_levels: dict | None = None,
+        schedule: str = "trained",
     ) -> None:
         super().__init__()
         if layout not in LAYOUTS:
@@ -85,6 +89,7 @@ class ImagePipeline(DiffusionPipeline):
             fit=fit,
             clip_fit=clip_fit,
             noise_levels=noise_levels or noise_level_config(scheduler),
+            schedule=schedule,
         )
         self.interrupt = False
         self._vae: FrozenVAE | None = None
@@ -98,8 +103,24 @@ class ImagePipeline(DiffusionPipeline):
         return read_pipeline(load, pretrained_model_name_or_path, options, ("vae", "image_encoder"))
 
     def _check_scheduler(self) -> None:
-        """Refuse a scheduler, also one set later, that leaves the trained noise levels."""
-        check_scheduler(self.scheduler, scheduler_from_noise_levels(self.config["noise_levels"]))
+        """Refuse a scheduler, also one set later, that leaves the chosen noise levels."""
+        check_scheduler(self.scheduler, self._chosen_levels(self.config["schedule"]))
+
+    def choose_schedule(self, name: str) -> None:
+        """Sample with the noise levels of training (`trained`) or of published sampling.
+
+        The published code trains with scaled-linear betas and samples with linear ones. `published`
+        repeats that, for weights of the published code; for all others `trained` is right.
+        """
+        self.scheduler = self._chosen_levels(name)
+        self.register_to_config(schedule=name)
+
+    def _chosen_levels(self, name: str) -> Scheduler:
+        if name not in SCHEDULES:
+            raise ConfigError(f"schedule is {name!r}; expected one of {', '.join(SCHEDULES)}.")
+        if name == "published":
+            return published_sampling()
+        return scheduler_from_noise_levels(self.config["noise_levels"])
 
     def frozen_vae(self) -> FrozenVAE:
         """Wrap the VAE as the rest of the code takes it, on its device."""

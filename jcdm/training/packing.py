@@ -13,7 +13,7 @@ from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.pipelines.multiview import JCDMPipeline
-from jcdm.training.folders import write_folder
+from jcdm.folders import write_folder
 from jcdm.training.parts import load_part
 
 RUN_MANIFEST = "manifest.json"
