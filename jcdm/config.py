@@ -5,7 +5,7 @@ Every section checks itself in `__post_init__`; `Config.validate` checks relatio
 Reading YAML and options lives in `jcdm.cli.options`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -126,7 +126,8 @@ class EncodersConfig:
 class PriorConfig:
     """Size of the appearance prior transformer (APM), and how stage 2 obtains its predictions.
 
-    `weights` is a trained prior folder: required where `source` is `apm` in stage 2.
+    `pretrained`: stage 1 starts from the Kandinsky 2.2 prior (folder or weight file). `weights` is
+    a trained prior folder: required where `source` is `apm` in stage 2.
     """
 
     num_layers: int = 20
@@ -141,10 +142,16 @@ class PriorConfig:
     clip_mean: float | None = None
     clip_std: float | None = None
     source: Literal["apm", "oracle"] = "apm"
+    pretrained: Path | None = None
     weights: Path | None = None
     training_steps: int = 4
 
     def __post_init__(self) -> None:
+        _require(
+            self.pretrained is None or self.weights is None,
+            "prior.pretrained and prior.weights are both set; expected one: weights of this "
+            "project, or Kandinsky's.",
+        )
         _require_at_least(
             "prior",
             1,
@@ -176,7 +183,11 @@ class JCIConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig:
-    """Size of the denoising U-Net and its pose guider. `attention_levels` False = a plain level."""
+    """Size of the denoising U-Net and its pose guider. `attention_levels` False = a plain level.
+
+    `pretrained`: stage 2 starts from Stable Diffusion 1.x (folder or single file); `weights`: from
+    a trained denoiser.
+    """
 
     block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
     attention_levels: tuple[bool, ...] = (True, True, True, False)
@@ -189,6 +200,11 @@ class UNetConfig:
     weights: Path | None = None
 
     def __post_init__(self) -> None:
+        _require(
+            self.pretrained is None or self.weights is None,
+            "unet.pretrained and unet.weights are both set; expected one: weights of this project, "
+            "or Stable Diffusion's.",
+        )
         levels = (len(self.block_out_channels), len(self.attention_levels))
         _require(
             levels[0] == levels[1],
@@ -225,6 +241,18 @@ class MotionConfig:
             num_frames=self.num_frames,
             width_divisor=self.width_divisor,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionStageConfig(MotionConfig):
+    """The motion module of a run; `pretrained`: a published motion file that it starts from."""
+
+    pretrained: Path | None = None
+
+    @property
+    def module(self) -> MotionConfig:
+        """What describes the module itself, and is stored with its weights."""
+        return MotionConfig(**{f.name: getattr(self, f.name) for f in fields(MotionConfig)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -389,7 +417,7 @@ class Config:
     prior: PriorConfig = field(default_factory=PriorConfig)
     jci: JCIConfig = field(default_factory=JCIConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
-    motion: MotionConfig = field(default_factory=MotionConfig)
+    motion: MotionStageConfig = field(default_factory=MotionStageConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
     def validate(self, *, vae_factor: int) -> None:

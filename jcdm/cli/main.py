@@ -12,6 +12,7 @@ COMMANDS = {
     "sample": "run and score a trained stage: prior, images or sequence",
     "convert": "write a training run as a folder for from_pretrained",
     "report": "join the results of several runs into one page",
+    "parity": "compare every model part with recorded numbers of the published code",
 }
 
 

@@ -70,11 +70,16 @@ def open_motion(path: Path) -> MotionFile:
 def match_motion(motion: MotionFile, expected: Mapping[str, Tensor]) -> tuple[Pieces, list[str]]:
     """Find all motion weights `expected` (names as ours, without `motion.`), and nothing else.
 
-    Returns the pieces and the names that the file may lack: those of the middle block, which
-    AnimateDiff v1 and v3 do not have; a fresh module there changes nothing.
+    Without position tables among them, those of the file are left out. Returns the pieces and the
+    names that the file lacks: those of the middle block in files of AnimateDiff v1 and v3; a fresh
+    module there changes nothing.
     """
-    others = set(motion.others)
-    keys = KeyMap(rename=our_motion_key, official=official_motion_keys, ignored=others.__contains__)
+    ignored = set(motion.others)
+    if not any(name.endswith("positions.pe") for name in expected):
+        ignored |= {name for name in motion.names if name.endswith(TABLE)}
+    keys = KeyMap(
+        rename=our_motion_key, official=official_motion_keys, ignored=ignored.__contains__
+    )
     absent = [] if motion.has_middle else [name for name in expected if name.startswith(MIDDLE)]
     wanted = {name: tensor for name, tensor in expected.items() if name not in set(absent)}
     return match(motion.files, keys, wanted), absent

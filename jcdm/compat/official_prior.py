@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import Tensor
 
 from jcdm.compat.components import DIFFUSERS_STEM, Component
@@ -18,6 +17,7 @@ from jcdm.compat.official_keys_prior import (
     prior_config_from_official,
 )
 from jcdm.compat.pieces import KeyMap, Piece, match
+from jcdm.compat.position_tables import continue_table, is_usual_table
 from jcdm.compat.weight_files import WeightFiles, read_model_config
 from jcdm.errors import CheckpointError
 from jcdm.models.apm import AppearancePriorTransformer
@@ -25,7 +25,6 @@ from jcdm.models.apm import AppearancePriorTransformer
 PRIOR_KEYS = KeyMap(rename=our_prior_key, official=official_prior_keys, ignored=is_unused_prior_key)
 NUM_VIEW_HEADS = 8  # as published; not visible in the weights
 MAX_VIEWS = 16
-HALF_PRECISION = 1e-3  # how far a stored position table may be from the computed one
 
 
 def prior_component(path: Path, prior_config: Path) -> Component:
@@ -123,9 +122,5 @@ def _longer_table(name: str, piece: Piece) -> Tensor | None:
     """
     if not name.endswith("positions.pe") or piece.shape[1] >= MAX_VIEWS:
         return None
-    rows, width = piece.shape[1:]
-    stored = piece.files.read([piece.name])[piece.name].reshape(piece.shape)
-    computed = SinusoidalPositionalEmbedding(width, MAX_VIEWS).get_buffer("pe").to(stored.dtype)
-    if (stored - computed[:, :rows]).abs().max() > HALF_PRECISION:
-        return None
-    return torch.cat([stored, computed[:, rows:]], dim=1)
+    stored = piece.files.read([piece.name])[piece.name]
+    return continue_table(stored, MAX_VIEWS) if is_usual_table(stored) else None

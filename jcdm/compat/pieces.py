@@ -125,8 +125,7 @@ def _check_twins(files: WeightFiles, first: str, second: str) -> None:
 def write_pieces(folder: Path, stem: str, pieces: Pieces, constants: Mapping[str, Tensor]) -> None:
     """Write weights, each in its stored dtype, to `stem`.safetensors, or to shards and an index.
 
-    constants: weights that are in no file. Errors: CheckpointError for numbers that are not
-    finite, which no trained model has.
+    constants: weights that are in no file. Errors: as `read_pieces`.
     """
     layout = {name: piece.stored for name, piece in pieces.items()}
     layout |= {name: constant.to("meta") for name, constant in constants.items()}
@@ -135,7 +134,7 @@ def write_pieces(folder: Path, stem: str, pieces: Pieces, constants: Mapping[str
         layout, filename_pattern=pattern, max_shard_size=LARGEST_FILE
     )
     for file, names in plan.filename_to_tensors.items():
-        tensors = _read({name: pieces[name] for name in names if name in pieces})
+        tensors = read_pieces({name: pieces[name] for name in names if name in pieces})
         tensors |= {name: constants[name] for name in names if name in constants}
         save_file(tensors, folder / file, metadata={"format": "pt"})
     if plan.is_sharded:
@@ -144,8 +143,11 @@ def write_pieces(folder: Path, stem: str, pieces: Pieces, constants: Mapping[str
         path.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def _read(pieces: Pieces) -> dict[str, Tensor]:
-    """Map the pieces of one output file into memory."""
+def read_pieces(pieces: Pieces) -> dict[str, Tensor]:
+    """Map weights into memory, in the shapes of ours; it is free again when they are dropped.
+
+    Errors: CheckpointError for numbers that are not finite, which no trained model has.
+    """
     found: dict[str, Tensor] = {}
     for files in dict.fromkeys(piece.files for piece in pieces.values()):
         ours = {name: piece for name, piece in pieces.items() if piece.files is files}

@@ -30,6 +30,14 @@ def velocity_target(
     return signal_rate * noise - noise_rate * clean
 
 
+def offset_noise(noise: Tensor, shared: Tensor, strength: float) -> Tensor:
+    """Add `strength` times a shared normal number to noise, so that means are learned too.
+
+    noise (B,...), shared broadcasts against it: one number a channel of a latent, or a view.
+    """
+    return noise + strength * shared
+
+
 def noise_latents(
     latents: Tensor,
     keys: Tensor,
@@ -49,7 +57,8 @@ def noise_latents(
         timesteps = draw_integers(keys, "timestep", int(scheduler.config.num_train_timesteps))
     noise = draw_normal(keys, "noise", latents.shape[1:])
     if noise_offset > 0:
-        noise = noise + noise_offset * draw_normal(keys, "noise_offset", (channels, 1, 1))
+        shared = draw_normal(keys, "noise_offset", (channels, 1, 1))
+        noise = offset_noise(noise, shared, noise_offset)
     noise = noise.to(latents)
     timesteps = timesteps.to(latents.device)
     levels = scheduler.alphas_cumprod
@@ -81,6 +90,7 @@ def noise_embeddings(
     timesteps = timesteps.expand(-1, num_views).contiguous().to(normalised.device)
     noise = draw_normal(keys, "noise", normalised.shape[1:])
     if noise_offset > 0:
-        noise = noise + noise_offset * draw_normal(keys, "noise_offset", (num_views, 1))
+        shared = draw_normal(keys, "noise_offset", (num_views, 1))
+        noise = offset_noise(noise, shared, noise_offset)
     noisy = add_noise(normalised, noise.to(normalised), scheduler.alphas_cumprod, timesteps)
     return NoisyEmbeddings(noisy=noisy, target=normalised, timesteps=timesteps)

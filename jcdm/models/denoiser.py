@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -11,13 +10,13 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 from jcdm.config import Config, MotionConfig
-from jcdm.errors import CheckpointError, ConfigError, DataError
+from jcdm.errors import ConfigError, DataError
 from jcdm.grid import GridShape, fill_cells, to_grid
 from jcdm.models.jci import build_injector
 from jcdm.models.loading import StrictModel
 from jcdm.models.motion import MotionModules
 from jcdm.models.pose_guider import PoseGuider
-from jcdm.models.unet import build_unet, check_channels, unet_config_dict, unet_from_folder
+from jcdm.models.unet import build_unet, check_channels, unet_config_dict
 from jcdm.records import Conditioning
 
 
@@ -163,20 +162,6 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
         conditioning = self.condition(**conditions)  # type: ignore[arg-type]
         return self.predict(noisy, timesteps, conditioning, num_frames=num_frames)
 
-    def load_pretrained_unet(self, folder: Path) -> None:
-        """Start the U-Net from pretrained weights in diffusers layout, as Stable Diffusion's.
-
-        Inputs which the pretrained U-Net lacks (visibility, reference) get zero weights.
-        """
-        source = unet_from_folder(folder, latent_channels=self.config["latent_channels"])
-        try:
-            self.unet.load_state_dict(source.state_dict())
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"the U-Net in {folder} does not fit the configured one: {error}. "
-                "Set the sizes under unet to those in its config.json."
-            ) from error
-
     def _check_views(self, embeddings: Tensor, pose_maps: Tensor, latents: Tensor) -> None:
         """Raise a DataError unless the views fill the grid and pose maps fit the latents."""
         for name, views in (("embeddings", embeddings), ("reference_latents", latents)):
@@ -216,5 +201,5 @@ def denoiser_from_config(
         unet_config=unet_config_dict(config.unet, latent_channels),
         guider_channels=list(config.unet.pose_guider_channels),
         jci_config=asdict(config.jci),
-        motion_config=asdict(config.motion) if with_motion else None,
+        motion_config=asdict(config.motion.module) if with_motion else None,
     )

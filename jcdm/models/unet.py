@@ -1,17 +1,13 @@
 """The denoising U-Net: diffusers' class as it is, with an input convolution that knows of poses."""
 
 from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from jcdm.config import UNetConfig
-from jcdm.errors import CheckpointError, ConfigError
-from jcdm.models.loading import read_model
+from jcdm.errors import ConfigError
 
 
 class PoseStem(nn.Conv2d):
@@ -72,25 +68,6 @@ def install_pose_stem(unet: UNet2DConditionModel) -> UNet2DConditionModel:
     return unet
 
 
-def zero_extend_conv_in(unet: UNet2DConditionModel, in_channels: int) -> UNet2DConditionModel:
-    """Give the input convolution more channels, with zero weights; returns the same U-Net.
-
-    The result does not depend on what the new channels hold until training moves their weights.
-    """
-    conv = unet.conv_in
-    num_extra = in_channels - conv.in_channels
-    if num_extra < 0:
-        raise ConfigError(
-            f"the U-Net reads {conv.in_channels} channels, expected at most {in_channels}. "
-            "Choose a U-Net that fits the VAE's latent channels."
-        )
-    zeros = conv.weight.new_zeros(conv.out_channels, num_extra, *conv.kernel_size)
-    conv.weight = nn.Parameter(torch.cat([conv.weight.detach(), zeros], dim=1))
-    conv.in_channels = in_channels
-    unet.register_to_config(in_channels=in_channels)
-    return unet
-
-
 def check_channels(unet: UNet2DConditionModel, latent_channels: int) -> None:
     """Raise a ConfigError unless the U-Net reads 2C+1 and writes C channels."""
     found = (unet.config["in_channels"], unet.config["out_channels"])
@@ -110,26 +87,3 @@ def build_unet(unet_config: Mapping[str, Any]) -> UNet2DConditionModel:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"diffusers refuses this U-Net configuration: {error}") from error
     return install_pose_stem(unet)
-
-
-def unet_from_folder(folder: Path, *, latent_channels: int) -> UNet2DConditionModel:
-    """Read a pretrained U-Net (diffusers layout), widened to our inputs and with a pose stem.
-
-    A U-Net of C input channels (Stable Diffusion) is zero-extended, one of 2C+1 taken as it is.
-    """
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(
-            f"no U-Net in {folder}: config.json not found, expected a diffusers folder with "
-            "config.json and diffusion_pytorch_model.safetensors. Set unet.pretrained."
-        )
-    load = partial(UNet2DConditionModel.from_pretrained, folder, local_files_only=True)
-    unet, _ = read_model(load, folder)
-    found = (unet.config["in_channels"], unet.config["out_channels"])
-    full = input_channels(latent_channels)
-    if found not in ((latent_channels, latent_channels), (full, latent_channels)):
-        raise CheckpointError(
-            f"the U-Net in {folder} reads {found[0]} and writes {found[1]} channels, expected "
-            f"{latent_channels} or {full} and {latent_channels}. "
-            "Choose a U-Net and a VAE that belong together."
-        )
-    return install_pose_stem(zero_extend_conv_in(unet, full))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from diffusers import SchedulerMixin
@@ -24,6 +24,8 @@ from jcdm.pipelines.noise import KeyedNoise, NoiseSource, noise_source
 from jcdm.records import AppearancePrior, Batch
 from jcdm.seeding import sample_key
 
+Contrast = Literal["null", "published"]
+
 
 @torch.no_grad()
 def predict_appearance(
@@ -37,6 +39,7 @@ def predict_appearance(
     visibility_embeds: Tensor | None = None,
     num_steps: int,
     guidance: float = 1.0,
+    contrast: Contrast = "null",
     noise: NoiseSource | Tensor,
 ) -> AppearancePrior:
     """Sample the embeddings of all views, from noise to clean, in `num_steps` evaluations.
@@ -44,8 +47,12 @@ def predict_appearance(
     pose (B,V,2K), -1 where a joint is missing; reference_appearance (B,V,D), targets from black;
     visible, present (B,V) bool; visibility_embeds (B,V,D) for a prior that needs them; noise: a
     source, or the people's keys (B,) int64. Guidance 1 evaluates the conditions alone; another
-    scale contrasts them with the learned null, at twice the cost. All on the prior's device.
+    scale contrasts them with the learned null, at twice the cost. contrast `published` is there to
+    reproduce the published code, which conditions both halves alike, so that no scale has an
+    effect. All on the prior's device. Errors: ConfigError.
     """
+    if contrast not in get_args(Contrast):
+        raise ConfigError(f"contrast is {contrast!r}; expected 'null' or 'published'.")
     source = KeyedNoise(noise) if isinstance(noise, Tensor) else noise
     conditions = {
         "pose": pose,
@@ -58,7 +65,7 @@ def predict_appearance(
     shape = reference_appearance.shape[1:]
     latents = source.normal("prior_start", shape).to(pose.device)
     for i, (t, previous) in enumerate(zip(timesteps, [*timesteps[1:], -1], strict=True)):
-        clean = _predict_clean(prior, latents, t, conditions, guidance)
+        clean = _predict_clean(prior, latents, t, conditions, guidance=guidance, contrast=contrast)
         is_last = previous < 0
         step_noise = None if is_last else source.normal(f"prior_step_{i}", shape).to(pose.device)
         latents = posterior_step(
@@ -72,13 +79,16 @@ def _predict_clean(
     latents: Tensor,
     timestep: int,
     conditions: dict[str, Tensor | None],
+    *,
     guidance: float,
+    contrast: Contrast,
 ) -> Tensor:
     """Predict clean normalised embeddings (B,V,D); guided unless the scale is 1."""
     if guidance == 1:
         return prior(latents, timestep, **conditions)
     twice = {key: None if c is None else torch.cat([c, c]) for key, c in conditions.items()}
-    drop = torch.arange(2, device=latents.device).repeat_interleave(len(latents)).bool()
+    halves = torch.arange(2, device=latents.device).repeat_interleave(len(latents))
+    drop = halves.bool() if contrast == "null" else None
     both = prior(torch.cat([latents, latents]), timestep, **twice, drop=drop)
     conditional, unconditional = both.chunk(2)
     return guide(conditional, unconditional, guidance)

@@ -11,8 +11,8 @@ import yaml
 
 from jcdm.config import Config
 from jcdm.errors import CheckpointError, ConfigError
-from jcdm.plain import to_plain, to_yaml
 from jcdm.folders import remove_folder, remove_leftovers, verify_folder, write_folder
+from jcdm.plain import to_plain, to_yaml
 from jcdm.training.optim import load_optimizer, optimizer_tensors
 from jcdm.training.state import RunState
 from jcdm.training.weights import (

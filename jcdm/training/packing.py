@@ -8,12 +8,12 @@ import torch
 from jcdm.config import Config
 from jcdm.diffusion.schedule import Scheduler, build_denoiser_scheduler, build_prior_scheduler
 from jcdm.errors import CheckpointError, ConfigError
+from jcdm.folders import write_folder
 from jcdm.logs import quiet_libraries
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.pipelines.multiview import JCDMPipeline
-from jcdm.folders import write_folder
 from jcdm.training.parts import load_part
 
 RUN_MANIFEST = "manifest.json"

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from jcdm.errors import CheckpointError
+from jcdm.folders import verify_folder, write_folder
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.training.checkpoint import EMA_FILE, STATE_FILE, list_checkpoints, newest_whole
-from jcdm.folders import verify_folder, write_folder
 from jcdm.training.weights import load_module, read_folder_tensors, read_tensors
 
 PARTS: dict[str, Any] = {"prior": AppearancePriorTransformer, "denoiser": JCDMDenoiser}

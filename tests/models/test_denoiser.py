@@ -23,7 +23,7 @@ from jcdm.config import (
     DataConfig,
     EncodersConfig,
     JCIConfig,
-    MotionConfig,
+    MotionStageConfig,
     OptimConfig,
     RunConfig,
     TrainConfig,
@@ -285,26 +285,6 @@ def test_half_precision_and_channels_last_work():
     assert (half - expected).norm() < 0.1 * expected.norm()
 
 
-def test_a_pretrained_unet_starts_the_denoiser(tmp_path: Path):
-    torch.manual_seed(5)
-    config = unet_config_dict(UNET, CHANNELS) | {"in_channels": CHANNELS}
-    plain = UNet2DConditionModel(**config).eval()
-    plain.save_pretrained(tmp_path)
-    denoiser = build()
-    denoiser.load_pretrained_unet(tmp_path)
-    told = denoiser.condition(**conditions())
-    with torch.no_grad():
-        expected = plain(noisy_grid(), TIMESTEPS, told.tokens).sample
-        assert torch.equal(denoiser.predict(noisy_grid(), TIMESTEPS, told), expected)
-
-
-def test_a_pretrained_unet_of_another_size_is_refused(tmp_path: Path):
-    config = unet_config_dict(UNET, CHANNELS) | {"block_out_channels": [16, 16]}
-    UNet2DConditionModel(**config).save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="does not fit the configured one"):
-        build().load_pretrained_unet(tmp_path)
-
-
 def test_the_unet_must_fit_the_latents():
     with pytest.raises(ConfigError, match="reads 9 and writes 4 channels, expected 17 and 8"):
         build(latent_channels=8)
@@ -319,7 +299,7 @@ def tiny_config() -> Config:
         train=TrainConfig(num_steps=1, batch_size=1),
         unet=UNET,
         jci=JCIConfig(num_tokens=5, num_heads=2, num_layers=1),
-        motion=MotionConfig(num_heads=2, norm_num_groups=4),
+        motion=MotionStageConfig(num_heads=2, norm_num_groups=4),
     )
 
 

@@ -6,14 +6,12 @@ from denoiser_factory import CHANNELS, TIMESTEPS, UNET
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from jcdm.errors import CheckpointError, ConfigError
+from jcdm.errors import ConfigError
 from jcdm.models.unet import (
     PoseStem,
     build_unet,
     install_pose_stem,
     unet_config_dict,
-    unet_from_folder,
-    zero_extend_conv_in,
 )
 
 INPUTS = 2 * CHANNELS + 1
@@ -64,32 +62,6 @@ def test_installing_the_stem_keeps_keys_and_parameters_and_works_once():
     assert install_pose_stem(unet).conv_in is stem
 
 
-@pytest.mark.parametrize("extra", [0.0, 3.0, "noise"])
-def test_new_channels_change_nothing_whatever_they_hold(extra):
-    unet = plain_unet()
-    generator = torch.Generator().manual_seed(1)
-    sample = torch.randn(2, CHANNELS, 8, 8, generator=generator)
-    before = run(unet, sample)
-    content = torch.randn(2, INPUTS - CHANNELS, 8, 8, generator=generator)
-    if extra != "noise":
-        content = torch.full_like(content, extra)
-    zero_extend_conv_in(unet, INPUTS)
-    assert torch.equal(run(unet, torch.cat([sample, content], dim=1)), before)
-
-
-def test_new_channels_learn():
-    unet = zero_extend_conv_in(plain_unet(), INPUTS)
-    run_with_gradients = unet(torch.randn(2, INPUTS, 8, 8), TIMESTEPS, TOKENS).sample
-    run_with_gradients.square().mean().backward()
-    assert unet.conv_in.weight.grad[:, CHANNELS:].abs().max() > 0
-    assert unet.config.in_channels == INPUTS
-
-
-def test_channels_are_never_taken_away():
-    with pytest.raises(ConfigError, match="reads 9 channels, expected at most 4"):
-        zero_extend_conv_in(plain_unet(INPUTS), CHANNELS)
-
-
 def test_the_configuration_names_levels_from_the_outside_in():
     config = unet_config_dict(UNET, CHANNELS)
     assert config["down_block_types"] == ["CrossAttnDownBlock2D", "DownBlock2D"]
@@ -106,16 +78,6 @@ def test_a_wrong_configuration_is_one_error():
         build_unet(unet_config_dict(UNET, CHANNELS) | {"num_wings": 2})
 
 
-@pytest.mark.parametrize("in_channels", [CHANNELS, INPUTS])
-def test_a_pretrained_folder_is_read_and_widened(tmp_path, in_channels):
-    plain = plain_unet(in_channels)
-    plain.save_pretrained(tmp_path)
-    unet = unet_from_folder(tmp_path, latent_channels=CHANNELS)
-    sample = torch.randn(2, INPUTS, 8, 8, generator=torch.Generator().manual_seed(1))
-    widened = torch.cat([sample, torch.zeros(2, 8, 8, 8)], dim=1)
-    assert torch.equal(run(unet, widened), run(plain, sample[:, :in_channels]))
-
-
 def test_our_unet_can_be_saved_and_read_as_a_plain_one(tmp_path):
     unet = build_unet(unet_config_dict(UNET, CHANNELS)).eval()
     unet.save_pretrained(tmp_path)
@@ -124,14 +86,3 @@ def test_our_unet_can_be_saved_and_read_as_a_plain_one(tmp_path):
     widened = torch.cat([sample, torch.zeros(2, 8, 8, 8)], dim=1)
     assert torch.equal(run(plain, sample), run(unet, widened))
     assert torch.equal(run(copy.deepcopy(unet), widened), run(unet, widened))
-
-
-def test_a_missing_folder_names_the_key(tmp_path):
-    with pytest.raises(CheckpointError, match=r"config\.json not found.*unet\.pretrained"):
-        unet_from_folder(tmp_path, latent_channels=CHANNELS)
-
-
-def test_a_unet_of_another_vae_is_refused(tmp_path):
-    plain_unet().save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="reads 4 and writes 4 channels, expected 8 or 17"):
-        unet_from_folder(tmp_path, latent_channels=8)

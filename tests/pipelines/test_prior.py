@@ -75,6 +75,21 @@ def test_scale_zero_ignores_poses_and_references(prior):
     assert not torch.allclose(predict(prior, given), predict(prior, changed), atol=1e-3)
 
 
+def test_the_published_contrast_has_none_at_twice_the_cost(prior):
+    seen = []
+    hook = prior.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    plain = predict(prior, conditions())
+    published = predict(prior, conditions(), guidance=3.0, contrast="published")
+    hook.remove()
+    assert seen == [2] * 4 + [4] * 4
+    torch.testing.assert_close(published, plain)
+    guided = predict(prior, conditions(), guidance=3.0, contrast="null")
+    assert not torch.allclose(guided, plain, atol=1e-3)
+    assert torch.equal(guided, predict(prior, conditions(), guidance=3.0))
+    with pytest.raises(ConfigError, match="'none'; expected 'null' or 'published'"):
+        predict(prior, conditions(), contrast="none")
+
+
 def test_one_step_is_the_denormalised_prediction(prior):
     given = conditions()
     start = KeyedNoise(KEYS).normal("prior_start", (4, 10))

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from toy import ToyStage, new_trainer, toy_batches, toy_config
 
 from jcdm.errors import CheckpointError, ConfigError
+from jcdm.folders import verify_folder, write_folder
 from jcdm.logs import MetricsLog, read_metrics
 from jcdm.training.checkpoint import find_checkpoint, list_checkpoints, load_checkpoint
-from jcdm.folders import verify_folder, write_folder
 from jcdm.training.loop import Trainer
 from jcdm.training.weights import write_tensors
 

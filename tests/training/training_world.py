@@ -13,7 +13,7 @@ from jcdm.config import (
     DataConfig,
     EncodersConfig,
     JCIConfig,
-    MotionConfig,
+    MotionStageConfig,
     OptimConfig,
     PriorConfig,
     RunConfig,
@@ -135,7 +135,7 @@ def tiny_config(world: Path, out: Path, kind: str = "prior", **train: Any) -> Co
         prior=PRIOR if kind == "prior" else replace(PRIOR, weights=world / "prior"),
         jci=JCIConfig(num_tokens=4, num_heads=2, num_layers=1),
         unet=replace(UNET, weights=world / "denoiser") if is_motion else UNET,
-        motion=MotionConfig(num_heads=2, norm_num_groups=4),
+        motion=MotionStageConfig(num_heads=2, norm_num_groups=4),
         optim=OptimConfig(learning_rate=2e-3, num_warmup_steps=2),
         train=TrainConfig(**(settings | train)),
     )

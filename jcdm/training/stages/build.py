@@ -6,6 +6,9 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
+from jcdm.compat.start_motion import start_motion
+from jcdm.compat.start_prior import start_prior
+from jcdm.compat.start_unet import start_unet
 from jcdm.config import Config
 from jcdm.errors import ConfigError
 from jcdm.models.apm import AppearancePriorTransformer
@@ -66,6 +69,8 @@ def _prior_stage(config: Config, device: torch.device) -> PriorStage:
     clip = FrozenCLIPVision.from_folder(config.encoders.image_encoder, dtype)
     if config.prior.weights is None:
         prior = prior_from_config(config, appearance_dim=clip.width)
+        if config.prior.pretrained is not None:
+            logger.info("%s", start_prior(prior, config.prior.pretrained))
     else:
         prior = load_part(config.prior.weights, "prior", "prior.weights")
         logger.info("the prior starts from %s", config.prior.weights)
@@ -120,18 +125,24 @@ def _denoiser(kind: str, config: Config, vae: FrozenVAE, clip: FrozenCLIPVision)
         appearance_dim=clip.width,
     )
     if config.unet.pretrained is not None:
-        denoiser.load_pretrained_unet(config.unet.pretrained)
-        logger.info("the U-Net starts from %s", config.unet.pretrained)
+        logger.info("%s", start_unet(denoiser, config.unet.pretrained))
     return denoiser
 
 
 def _start_motion(denoiser: JCDMDenoiser, config: Config) -> None:
     """Add fresh motion modules, or go on with those that the weights have when they are alike."""
     if denoiser.motion is None:
-        denoiser.add_motion(asdict(config.motion))
+        denoiser.add_motion(asdict(config.motion.module))
+        if config.motion.pretrained is not None:
+            logger.info("%s", start_motion(denoiser, config.motion.pretrained))
         return
+    if config.motion.pretrained is not None:
+        raise ConfigError(
+            f"motion.pretrained is set, but {config.unet.weights} has motion modules already. "
+            "Leave it out to train them further, or choose unet.weights without motion."
+        )
     found = denoiser.config["motion_config"]
-    for name, value in asdict(config.motion).items():
+    for name, value in asdict(config.motion.module).items():
         if found[name] != value:
             raise ConfigError(
                 f"motion.{name} is {value}, but {config.unet.weights} has motion modules of "

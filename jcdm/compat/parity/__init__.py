@@ -1,0 +1,1 @@
+"""Our models against numbers recorded from the published implementation."""
