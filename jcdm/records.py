@@ -62,8 +62,9 @@ class Sample:
     """V views of one subject, ready for the models.
 
     images (V,3,H,W) float32 [-1,1]; clip_pixels (V,3,S,S) CLIP-normalised; pose_maps (V,3,H,W)
-    [0,1]; keypoints (V,K,2); keypoint_valid, visible, present: bool. `visible` True = reference
-    view; `present` False = an empty cell, in no loss and no score.
+    [0,1], both with H = W = 0 for the prior, which reads neither; keypoints (V,K,2);
+    keypoint_valid, visible, present: bool. `visible` True = reference view; `present` False = an
+    empty cell, in no loss and no score.
     """
 
     images: Tensor

@@ -15,6 +15,7 @@ from torch import Tensor
 from jcdm.compat import restricted_pickle
 from jcdm.errors import CheckpointError
 
+BESIDE = "jcdm"  # entry beside the weights, for ours that the published layout has no name for
 WRAPPERS = ("module", "state_dict")  # DeepSpeed; Lightning and single-file Stable Diffusion
 PARALLEL_PREFIX = "module."
 PICKLE_START = b"\x80"
@@ -29,13 +30,17 @@ def read_checkpoint(path: Path, *, compare_checksums: bool = True) -> dict[str, 
     compare_checksums: False for a file that has been read before.
     Errors: CheckpointError for a file that is missing, damaged or holds no tensors.
     """
+    return _state_dict(_read(path, compare_checksums), path)
+
+
+def _read(path: Path, compare_checksums: bool) -> Any:
+    """Read what a file holds, a damaged one ending in a CheckpointError."""
     if not path.is_file():
         raise CheckpointError(f"{path} not found; expected a weight file. Check the path.")
     try:
         if path.suffix == ".safetensors":
-            content = load_file(path)
-        else:
-            content = _read_pickled(path, compare_checksums)
+            return load_file(path)
+        return _read_pickled(path, compare_checksums)
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle can raise anything
@@ -44,7 +49,20 @@ def read_checkpoint(path: Path, *, compare_checksums: bool = True) -> dict[str, 
             f"{path} cannot be read: {reason}. Expected a whole weight file; download or copy it "
             "again."
         ) from error
-    return _state_dict(content, path)
+
+
+def read_beside(path: Path) -> dict[str, Tensor]:
+    """Read the weights that this project's export puts beside the published ones, by our names.
+
+    Empty for every other file. Errors: as `read_checkpoint`.
+    """
+    if path.suffix == ".safetensors":
+        return {}
+    content = _read(path, compare_checksums=False)
+    held = content.get(BESIDE) if isinstance(content, Mapping) else None
+    if not isinstance(held, Mapping):
+        return {}
+    return {str(name): tensor for name, tensor in held.items() if isinstance(tensor, Tensor)}
 
 
 def _read_pickled(path: Path, compare_checksums: bool) -> Any:

@@ -3,6 +3,8 @@
 Models are built on the meta device, so that a plan costs no memory.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,7 @@ from jcdm.compat.weight_files import (
     open_folder,
     read_model_config,
 )
-from jcdm.errors import CheckpointError
-from jcdm.models.loading import clear_errors
+from jcdm.errors import CheckpointError, JCDMError
 
 DIFFUSERS_STEM, TRANSFORMERS_STEM = "diffusion_pytorch_model", "model"
 _OTHER_HALF = ("text_model.", "text_projection.", "logit_scale")  # of a whole CLIP
@@ -70,7 +71,7 @@ def vae_component(source: Path) -> Component:
     """Plan the VAE from a diffusers folder, its own or a pipeline's."""
     folder, config = read_model_config(source, ("vae",))
     _check_class(folder, config.get("_class_name"), "AutoencoderKL")
-    with clear_errors(folder / "config.json"), torch.device("meta"):
+    with described_by(folder / "config.json"):
         model = AutoencoderKL.from_config(config)
     files = open_folder(folder, DIFFUSERS_STEMS)
     keys = replace(below(""), rename=_new_attention_name)
@@ -89,7 +90,7 @@ def image_encoder_component(source: Path) -> Component:
     folder, config = read_model_config(source, ("image_encoder",))
     kind = config.get("model_type")
     _check_class(folder, "CLIP" if kind in ("clip", "clip_vision_model") else kind, "CLIP")
-    with clear_errors(folder / "config.json"), torch.device("meta"):
+    with described_by(folder / "config.json"):
         model = CLIPVisionModelWithProjection(_vision_config(config))
     files = open_folder(folder, TRANSFORMERS_STEMS)
     keys = replace(
@@ -104,6 +105,25 @@ def image_encoder_component(source: Path) -> Component:
         pieces=pieces,
         config=folder / "config.json",
     )
+
+
+@contextmanager
+def described_by(file: Path) -> Iterator[None]:
+    """Build a model on the meta device from what a file says of its architecture.
+
+    Whatever a library raises for numbers that make no model becomes one CheckpointError.
+    """
+    try:
+        with torch.device("meta"):
+            yield
+    except JCDMError:
+        raise
+    except Exception as error:  # a damaged configuration can make any layer raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckpointError(
+            f"{file} describes no model that can be built: {type(error).__name__}: {reason}. "
+            "Copy the file again."
+        ) from error
 
 
 def below(prefix: str) -> KeyMap:

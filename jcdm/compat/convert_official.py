@@ -16,8 +16,8 @@ from jcdm.compat.components import Component, image_encoder_component, vae_compo
 from jcdm.compat.official_denoiser import DenoiserFiles, denoiser_component
 from jcdm.compat.official_prior import prior_component
 from jcdm.compat.provenance import compare_with_sums, describe_sources, write_provenance
-from jcdm.compat.stable_diffusion import unet_architecture
-from jcdm.compat.weight_files import WeightFiles, read_model_config
+from jcdm.compat.stable_diffusion import architecture_file
+from jcdm.compat.weight_files import WeightFiles
 from jcdm.config import MotionConfig, ScheduleConfig
 from jcdm.diffusion.schedule import (
     Scheduler,
@@ -94,7 +94,7 @@ def plan_components(files: OfficialFiles, settings: OfficialSettings) -> dict[st
             linear=files.linear,
             motion=files.motion,
         ),
-        unet_architecture(files.sd15),
+        files.sd15,
         latent_channels=vae.model.config.latent_channels,
         vae_factor=2 ** (len(vae.model.config.block_out_channels) - 1),
         motion_config=settings.motion,
@@ -183,11 +183,6 @@ def _roles(files: OfficialFiles, components: Mapping[str, Component]) -> dict[st
         "denoising_unet": [files.denoising_unet],
         "pose_guider": [files.pose_guider],
         "linear": [files.linear],
-        "sd15": [_architecture_file(files.sd15)],
+        "sd15": [architecture_file(files.sd15)],
     }
     return roles if files.motion is None else roles | {"motion": [files.motion]}
-
-
-def _architecture_file(sd15: Path) -> Path:
-    """Return the file that the U-Net's architecture was read from."""
-    return read_model_config(sd15, ("unet",))[0] / "config.json" if sd15.is_dir() else sd15

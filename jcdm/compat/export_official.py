@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from jcdm.compat.checkpoint_files import BESIDE
 from jcdm.compat.convert_official import UNUSED
-from jcdm.compat.official_keys_prior import prior_state_to_official
+from jcdm.compat.official_keys_prior import OURS_NOT_IN_OFFICIAL, prior_state_to_official
 from jcdm.compat.official_keys_unet import official_from_denoiser
 from jcdm.compat.weight_files import DIFFUSERS_STEMS, open_folder, read_json
 from jcdm.errors import ConfigError
@@ -24,7 +25,8 @@ PRIOR_FILE = "mp_rank_00_model_states.pt"
 def export_official(pipeline: Path, out: Path, *, step: int = 0) -> list[Path]:
     """Write prior, U-Net, pose guider, linear_emb and motion of a pipeline folder into `out`.
 
-    Dtypes stay as they are stored. step: the number in the published file names. Returns the files.
+    Dtypes stay as they are stored. step: the number in the published file names. What of the prior
+    has no published name stands beside the published weights. Returns the files.
     Errors: ConfigError for a model that the published layout cannot hold, CheckpointError for a
     folder without weights; nothing is left behind.
     """
@@ -61,7 +63,9 @@ def _fill(folder: Path, pipeline: Path, step: int) -> None:
     extra = pipeline / UNUSED
     unused = load_file(extra) if extra.is_file() else {}
     published = prior_state_to_official(prior, max_views=PUBLISHED_VIEWS) | unused
-    torch.save({"module": published, "epoch": 0, "last_global_step": step}, folder / PRIOR_FILE)
+    content = {"module": published, "epoch": 0, "last_global_step": step}
+    ours = {name: prior[name] for name in OURS_NOT_IN_OFFICIAL}
+    torch.save(content | {BESIDE: ours}, folder / PRIOR_FILE)
     stage2 = official_from_denoiser(_read(pipeline / "denoiser"))
     unet = {name: tensor for name, tensor in stage2.unet.items() if "motion_modules" not in name}
     torch.save(unet, folder / f"denoising_unet-{step}.pth")

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from jcdm.compat.components import DIFFUSERS_STEM, Component, below
+from jcdm.compat.components import DIFFUSERS_STEM, Component, below, described_by
 from jcdm.compat.official_motion import MotionFile, check_same_unet, match_motion, open_motion
 from jcdm.compat.pieces import Pieces, match
+from jcdm.compat.stable_diffusion import architecture_file, unet_architecture
 from jcdm.compat.weight_files import WeightFiles
 from jcdm.config import MotionConfig
 from jcdm.errors import CheckpointError
@@ -34,16 +34,17 @@ class DenoiserFiles:
 
 def denoiser_component(
     files: DenoiserFiles,
-    architecture: Mapping[str, Any],
+    sd15: Path,
     *,
     latent_channels: int,
     vae_factor: int,
     motion_config: MotionConfig,
 ) -> Component:
-    """Plan the denoiser from its files, a U-Net's architecture, and the VAE's numbers.
+    """Plan the denoiser from its files, Stable Diffusion's architecture, and the VAE's numbers.
 
     motion_config: what the motion weights do not show: axis, head count, groups.
     """
+    architecture = unet_architecture(sd15)
     parts = {
         "unet": WeightFiles(files.unet),
         "pose_guider": WeightFiles(files.pose_guider),
@@ -51,7 +52,7 @@ def denoiser_component(
     }
     motion = None if files.motion is None else open_motion(files.motion)
     settings = None if motion is None else _motion_settings(motion, motion_config)
-    with torch.device("meta"):
+    with described_by(architecture_file(sd15)):
         model = JCDMDenoiser(
             grid_rows=GRID.rows,
             grid_cols=GRID.cols,

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jcdm.compat.components import DIFFUSERS_STEM, Component
+from jcdm.compat.checkpoint_files import read_beside
+from jcdm.compat.components import DIFFUSERS_STEM, Component, described_by
 from jcdm.compat.official_keys_prior import (
     OURS_NOT_IN_OFFICIAL,
     is_unused_prior_key,
@@ -35,11 +36,11 @@ def prior_component(path: Path, prior_config: Path) -> Component:
     folder, config = read_model_config(prior_config, ("prior",))
     files = WeightFiles(path)
     arguments = _architecture(files, folder, config)
-    with torch.device("meta"):
+    with described_by(folder / "config.json"):
         model = AppearancePriorTransformer(**arguments)
     expected = {k: t for k, t in model.state_dict().items() if k not in OURS_NOT_IN_OFFICIAL}
     pieces = match(files, PRIOR_KEYS, expected)
-    constants = official_constants(torch.zeros(expected["query"].shape))
+    constants = _ours(path, torch.zeros(expected["query"].shape))
     tables = {k: t for k, p in pieces.items() if (t := _longer_table(k, p)) is not None}
     if tables:
         with torch.device("meta"):
@@ -53,6 +54,19 @@ def prior_component(path: Path, prior_config: Path) -> Component:
         constants=constants | tables,
         unused=tuple(name for name in files.layout if is_unused_prior_key(name)),
     )
+
+
+def _ours(path: Path, query: Tensor) -> dict[str, Tensor]:
+    """Weights without a published name: as our export wrote them, else as published code acts."""
+    constants = official_constants(query)
+    held = read_beside(path)
+    if held and {k: t.shape for k, t in held.items()} != {k: t.shape for k, t in constants.items()}:
+        raise CheckpointError(
+            f"{path}: the weights beside the published ones are {', '.join(sorted(held))[:200]}; "
+            f"expected {', '.join(sorted(constants))} of width {len(query)}. Export the pipeline "
+            "again."
+        )
+    return constants | held
 
 
 def _architecture(files: WeightFiles, folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,11 @@ def open_unet(source: Path) -> PretrainedUNet:
     return _open_single(WeightFiles(source))
 
 
+def architecture_file(source: Path) -> Path:
+    """Return the file that `unet_architecture` reads."""
+    return read_model_config(source, ("unet",))[0] / "config.json" if source.is_dir() else source
+
+
 def unet_architecture(source: Path) -> dict[str, Any]:
     """Read the U-Net's architecture alone: arguments of diffusers' `UNet2DConditionModel`."""
     if not source.is_dir():

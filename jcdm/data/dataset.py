@@ -21,6 +21,7 @@ from jcdm.data.transforms import (
     ClipFit,
     Fit,
     GeometricDraw,
+    Placement,
     clip_pixels,
     fit_view,
     image_tensor,
@@ -34,6 +35,7 @@ from jcdm.seeding import generator, sample_key
 
 Cells = tuple[ViewRecord | None, ...]
 """The view that stands in each of the V cells; None = an empty cell."""
+NO_PICTURE = torch.zeros(3, 0, 0)
 
 
 class MultiViewDataset(Dataset[Sample]):
@@ -42,7 +44,8 @@ class MultiViewDataset(Dataset[Sample]):
     Training draws views, cells, cut and mirror anew each epoch; one cut and one mirror hold for all
     views of a sample. Otherwise the first V views stand in order, cut from the centre, the same in
     every epoch. A subject with fewer than V views leaves cells empty: `present` False, black
-    pixels, in no loss and no score - no view is repeated or made up.
+    pixels, in no loss and no score - no view is repeated or made up. Without `with_pictures` a
+    sample's images and pose maps are 0 pixels high and wide: for the prior, which reads neither.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class MultiViewDataset(Dataset[Sample]):
         visibility: VisibilityConfig | None = None,
         clip_size: int = 224,
         clip_fit: ClipFit = "crop",
+        with_pictures: bool = True,
         seed: int,
         train: bool,
     ) -> None:
@@ -69,6 +73,7 @@ class MultiViewDataset(Dataset[Sample]):
         self.visibility = visibility or VisibilityConfig()
         self.clip_size = clip_size
         self.clip_fit: ClipFit = clip_fit
+        self.with_pictures = with_pictures
         self.seed = seed
         self.train = train
         self._require_views()
@@ -82,6 +87,7 @@ class MultiViewDataset(Dataset[Sample]):
         train: bool,
         clip_size: int,
         clip_fit: ClipFit = "crop",
+        with_pictures: bool = True,
         records: Sequence[SubjectRecord] | None = None,
     ) -> Self:
         """Build the data set of a configuration; without `records`, of its index and split.
@@ -101,6 +107,7 @@ class MultiViewDataset(Dataset[Sample]):
             visibility=config.visibility,
             clip_size=clip_size,
             clip_fit=clip_fit,
+            with_pictures=with_pictures,
             seed=seed,
             train=train,
         )
@@ -171,14 +178,19 @@ class MultiViewDataset(Dataset[Sample]):
     def _view(self, view: ViewRecord, draw: GeometricDraw) -> tuple[Tensor, ...]:
         """Read one view: image, CLIP pixels of the whole photograph, pose map, keypoints, valid."""
         photo = load_image(view.image)
-        image, placement = fit_view(photo, self.cell, self.fit, draw)
+        size = (photo.height, photo.width)
+        placement = Placement.fit(size, self.cell, self.fit, draw)
         keypoints, valid = placement.place_keypoints(view.keypoints, view.keypoint_valid)
+        image = pose_map = NO_PICTURE
+        if self.with_pictures:
+            image = image_tensor(placement.place(photo))
+            pose_map = self._pose_map(view, keypoints, valid, draw)
         if draw.flip:
             photo = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return (
-            image_tensor(image),
+            image,
             clip_pixels(photo, self.clip_size, self.clip_fit),
-            self._pose_map(view, keypoints, valid, draw),
+            pose_map,
             torch.from_numpy(keypoints).float(),
             torch.from_numpy(keep_in_frame(keypoints, valid)),
         )
@@ -198,9 +210,9 @@ class MultiViewDataset(Dataset[Sample]):
         """Fill an empty cell: black picture, black for CLIP too, no pose."""
         black = Image.new("RGB", self.cell[::-1])
         return (
-            image_tensor(black),
+            image_tensor(black) if self.with_pictures else NO_PICTURE,
             clip_pixels(black, self.clip_size, "crop"),
-            unit_tensor(black),
+            unit_tensor(black) if self.with_pictures else NO_PICTURE,
             torch.zeros(NUM_KEYPOINTS, 2),
             torch.zeros(NUM_KEYPOINTS, dtype=torch.bool),
         )

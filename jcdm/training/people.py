@@ -33,7 +33,11 @@ def unseen_people(kind: str, config: Config, clip_size: int) -> MultiViewDataset
 
 def _people(kind: str, config: Config, clip_size: int, **options: Any) -> MultiViewDataset:
     dataset = _dataset_class(kind, config).from_config(
-        config.data, clip_size=clip_size, clip_fit=config.encoders.clip_fit, **options
+        config.data,
+        clip_size=clip_size,
+        clip_fit=config.encoders.clip_fit,
+        with_pictures=kind != "prior",
+        **options,
     )
     if isinstance(dataset, FrameWindowDataset):
         dataset.set_num_grids(config.motion.num_frames)

@@ -37,7 +37,7 @@ class Sizes:
 
 def prior_objects(prior: Any, config: Config, sizes: Sizes) -> Plan:
     """Objects of the prior stage by name, and a call that runs the prior's forward pass."""
-    batch = _batch(config, sizes)
+    batch = _batch(config, sizes, (0, 0))  # it reads no picture but CLIP's
     encoded = _encoded(batch, sizes, None)
     embeddings = encoded.reference_appearance
     noisy = NoisyEmbeddings(
@@ -67,7 +67,7 @@ def prior_objects(prior: Any, config: Config, sizes: Sizes) -> Plan:
 
 def stage2_objects(denoiser: Any, config: Config, sizes: Sizes) -> Plan:
     """Objects of stage 2 by name, and a call that runs the denoiser's forward pass."""
-    batch = _batch(config, sizes)
+    batch = _batch(config, sizes, (config.data.height, config.data.width))
     height, width = (size // sizes.factor for size in batch.images.shape[-2:])
     views = (*batch.visible.shape, sizes.latent_channels, height, width)
     encoded = _encoded(batch, sizes, meta_like(*views))
@@ -125,9 +125,9 @@ def _common(batch: Batch, encoded: EncodedBatch) -> dict[str, Any]:
     return {"SubjectRecord": record, "Sample": sample, "Batch": batch, "EncodedBatch": encoded}
 
 
-def _batch(config: Config, sizes: Sizes) -> Batch:
+def _batch(config: Config, sizes: Sizes, view: tuple[int, int]) -> Batch:
     people, views = config.train.batch_size, config.data.grid.num_views
-    picture = (people, views, 3, config.data.height, config.data.width)
+    picture = (people, views, 3, *view)
     flags = meta_like(people, views, dtype=torch.bool)
     return Batch(
         images=meta_like(*picture),
