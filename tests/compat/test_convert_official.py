@@ -27,6 +27,7 @@ from tests.compat.official_world import (
     write_json,
     write_official,
 )
+from tests.compat.test_checkpoint_files import Planted
 from tests.pipelines import pipeline_factory as factory
 
 
@@ -52,6 +53,18 @@ def test_converted_files_paint_as_the_models_did(tmp_path: Path, kind: str, moti
     out = convert_official(files, tmp_path / "out", SETTINGS)
     assert torch.equal(paint(load(out)), paint(build_pipeline(models)))
     assert not list(out.rglob("*.bin")) and not list(out.rglob("*.pt*"))
+
+
+def test_nothing_that_a_file_names_is_run(tmp_path: Path) -> None:
+    """DeepSpeed's file holds more than weights; here it also holds a command."""
+    models = build_models(motion=True)
+    files = write_official(tmp_path / "published", models)
+    mark = tmp_path / "it ran"
+    for name, state in official_states(models).items():
+        torch.save({"module": state, "ds_config": Planted(mark)}, getattr(files, name))
+    out = convert_official(files, tmp_path / "out", SETTINGS)
+    assert not mark.exists()
+    assert torch.equal(paint(load(out)), paint(build_pipeline(models)))
 
 
 def test_half_precision_is_kept_in_the_files_and_computed_in_full(tmp_path: Path) -> None:
