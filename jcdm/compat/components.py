@@ -70,7 +70,7 @@ class Component:
 def vae_component(source: Path) -> Component:
     """Plan the VAE from a diffusers folder, its own or a pipeline's."""
     folder, config = read_model_config(source, ("vae",))
-    _check_class(folder, config.get("_class_name"), "AutoencoderKL")
+    _check_class(folder, config.get("_class_name", "AutoencoderKL"), "AutoencoderKL")
     with described_by(folder / "config.json"):
         model = AutoencoderKL.from_config(config)
     files = open_folder(folder, DIFFUSERS_STEMS)
@@ -88,7 +88,7 @@ def vae_component(source: Path) -> Component:
 def image_encoder_component(source: Path) -> Component:
     """Plan the CLIP vision tower from a transformers folder, its own or a pipeline's."""
     folder, config = read_model_config(source, ("image_encoder",))
-    kind = config.get("model_type")
+    kind = config.get("model_type", "clip_vision_model")
     _check_class(folder, "CLIP" if kind in ("clip", "clip_vision_model") else kind, "CLIP")
     with described_by(folder / "config.json"):
         model = CLIPVisionModelWithProjection(_vision_config(config))
