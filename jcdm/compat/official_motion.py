@@ -17,7 +17,7 @@ from jcdm.errors import CheckpointError
 
 MIDDLE = "mid_block."
 TABLE = "pos_encoder.pe"
-NUM_COMPARED_AT_ONCE = 32
+NUM_COMPARED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from jcdm.compat.official_keys_prior import (
     our_prior_key,
     prior_config_from_official,
 )
-from jcdm.compat.pieces import KeyMap, Piece, match
+from jcdm.compat.pieces import KeyMap, Pieces, match
 from jcdm.compat.position_tables import continue_table, is_usual_table
 from jcdm.compat.weight_files import WeightFiles, read_model_config
 from jcdm.errors import CheckpointError
@@ -41,7 +41,7 @@ def prior_component(path: Path, prior_config: Path) -> Component:
     expected = {k: t for k, t in model.state_dict().items() if k not in OURS_NOT_IN_OFFICIAL}
     pieces = match(files, PRIOR_KEYS, expected)
     constants = _ours(path, torch.zeros(expected["query"].shape))
-    tables = {k: t for k, p in pieces.items() if (t := _longer_table(k, p)) is not None}
+    tables = _longer_tables(files, pieces)
     if tables:
         with torch.device("meta"):
             model = AppearancePriorTransformer(**arguments | {"max_views": MAX_VIEWS})
@@ -129,12 +129,13 @@ def _check_sizes(
             )
 
 
-def _longer_table(name: str, piece: Piece) -> Tensor | None:
-    """Continue a stored position table to MAX_VIEWS rows, if it is the usual computed one.
+def _longer_tables(files: WeightFiles, pieces: Pieces) -> dict[str, Tensor]:
+    """Continue stored position tables to MAX_VIEWS rows, where all are the usual computed ones.
 
-    The published table has 5 rows for 4 views. None where there is nothing to continue.
+    The published tables have 5 rows for 4 views. Empty where there is nothing to continue.
     """
-    if not name.endswith("positions.pe") or piece.shape[1] >= MAX_VIEWS:
-        return None
-    stored = piece.files.read([piece.name])[piece.name]
-    return continue_table(stored, MAX_VIEWS) if is_usual_table(stored) else None
+    names = {ours: p.name for ours, p in pieces.items() if ours.endswith("positions.pe")}
+    stored = files.read(names.values())
+    if any(t.shape[1] >= MAX_VIEWS or not is_usual_table(t) for t in stored.values()):
+        return {}
+    return {ours: continue_table(stored[name], MAX_VIEWS) for ours, name in names.items()}

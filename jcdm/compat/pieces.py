@@ -53,7 +53,8 @@ def match(files: WeightFiles, keys: KeyMap, expected: Mapping[str, Tensor]) -> P
     another shape, not floating-point, or stored twice with different numbers.
     """
     pieces: Pieces = {}
-    unknown = []
+    unknown: list[str] = []
+    twins: dict[str, str] = {}
     for name in files.layout:
         if keys.ignored(name):
             continue
@@ -61,7 +62,7 @@ def match(files: WeightFiles, keys: KeyMap, expected: Mapping[str, Tensor]) -> P
         if ours is None or ours not in expected:
             unknown.append(name)
         elif ours in pieces:
-            _check_twins(files, pieces[ours].name, name)
+            twins[name] = pieces[ours].name
         else:
             pieces[ours] = Piece(files, name, expected[ours].shape)
     missing = [next(iter(keys.official(ours))) for ours in expected if ours not in pieces]
@@ -69,6 +70,7 @@ def match(files: WeightFiles, keys: KeyMap, expected: Mapping[str, Tensor]) -> P
         raise CheckpointError(_mismatch(files, missing, unknown))
     for piece in pieces.values():
         _check_shape(piece)
+    _check_twins(files, twins)
     return pieces
 
 
@@ -112,14 +114,15 @@ def _essential(shape: torch.Size) -> list[int]:
     return sizes
 
 
-def _check_twins(files: WeightFiles, first: str, second: str) -> None:
-    """Raise a CheckpointError unless two stored weights, which are one of ours, are equal."""
-    both = files.read([first, second])
-    if not torch.equal(both[first], both[second]):
-        raise CheckpointError(
-            f"{files}: {second} differs from {first}; expected equal position tables. "
-            "Check that the file is complete."
-        )
+def _check_twins(files: WeightFiles, twins: Mapping[str, str]) -> None:
+    """Raise a CheckpointError unless weights that are stored twice, and are one of ours, agree."""
+    stored = files.read([*twins, *twins.values()])
+    for second, first in twins.items():
+        if not torch.equal(stored[first], stored[second]):
+            raise CheckpointError(
+                f"{files}: {second} differs from {first}; expected equal position tables. "
+                "Check that the file is complete."
+            )
 
 
 def write_pieces(folder: Path, stem: str, pieces: Pieces, constants: Mapping[str, Tensor]) -> None:
