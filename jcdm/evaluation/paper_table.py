@@ -1,0 +1,125 @@
+"""The paper table: our scores beside those that papers print, and which of them may be compared.
+
+A score depends on the code that computed it: resize filter, reference pictures, window and sigma.
+Rows of one code are comparable; all others carry a mark.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from jcdm.errors import ConfigError
+
+PUBLISHED = "published_scores.yaml"
+COLUMNS = {"SSIM": "up", "LPIPS": "down", "FID": "down", "PSNR": "up"}
+DIGITS = {"SSIM": 4, "LPIPS": 4, "FID": 3, "PSNR": 3}
+UNKNOWN = "unknown"
+FORMATS = {"md": "paper_table.md.j2", "tex": "paper_table.tex.j2", "html": "paper_table.html.j2"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperRow:
+    """A method's scores. code: whose metric code computed them; source: where they stand."""
+
+    method: str
+    scores: Mapping[str, float]
+    code: str
+    source: str
+    note: str = ""
+    is_ours: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperTable:
+    """Published rows, then ours, for one benchmark; columns are names of scores."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[PaperRow, ...]
+
+    @property
+    def our_codes(self) -> tuple[str, ...]:
+        """The codes that computed our rows."""
+        return tuple(dict.fromkeys(row.code for row in self.rows if row.is_ours))
+
+    def mark(self, row: PaperRow) -> str:
+        """Mark a published row: `*` = another code than ours, `?` = its code is not known."""
+        if row.is_ours or row.code in self.our_codes:
+            return ""
+        return "?" if row.code == UNKNOWN else "*"
+
+    def cell(self, row: PaperRow, column: str) -> str:
+        """Write one score with the digits that papers print, a dash where there is none."""
+        value = row.scores.get(column)
+        return "-" if value is None else f"{value:.{DIGITS.get(column, 4)}f}"
+
+
+def benchmarks() -> tuple[str, ...]:
+    """Name the benchmarks that published scores are known for."""
+    return tuple(_published())
+
+
+def build_table(benchmark: str, ours: Sequence[PaperRow]) -> PaperTable:
+    """Put our rows beside the published ones. Errors: ConfigError for an unknown benchmark."""
+    published = _published()
+    if benchmark not in published:
+        raise ConfigError(
+            f"benchmark {benchmark!r} is unknown; expected one of {', '.join(published)}."
+        )
+    entry = published[benchmark]
+    rows = (*(_published_row(row) for row in entry["rows"]), *ours)
+    known = [name for name in COLUMNS if any(name in row.scores for row in rows)]
+    more = dict.fromkeys(name for row in ours for name in row.scores if name not in COLUMNS)
+    return PaperTable(title=entry["title"], columns=(*known, *more), rows=rows)
+
+
+def render_table(table: PaperTable, kind: str) -> str:
+    """Write a table as `md`, `tex` or `html`."""
+    environment = Environment(
+        loader=PackageLoader("jcdm.evaluation"),
+        undefined=StrictUndefined,
+        autoescape=kind == "html",
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["latex"] = _latex
+    arrows = {"up": "↑", "down": "↓"}
+    headings = {name: arrows.get(COLUMNS.get(name, ""), "") for name in table.columns}
+    return environment.get_template(FORMATS[kind]).render(table=table, headings=headings)
+
+
+def write_tables(table: PaperTable, folder: Path) -> list[Path]:
+    """Write a table in all formats into `folder`; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for kind in FORMATS:
+        files.append(folder / f"table.{kind}")
+        files[-1].write_text(render_table(table, kind), encoding="utf-8")
+    return files
+
+
+def _published() -> dict[str, Any]:
+    text = resources.files("jcdm.evaluation").joinpath(PUBLISHED).read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def _published_row(entry: Mapping[str, Any]) -> PaperRow:
+    return PaperRow(
+        method=entry["method"],
+        scores={name: entry[name] for name in COLUMNS if name in entry},
+        code=entry["code"],
+        source=entry["printed"],
+        note=entry.get("note", ""),
+    )
+
+
+def _latex(text: str) -> str:
+    """Escape what LaTeX reads as commands."""
+    specials = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    specials |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    return "".join(specials.get(sign, sign) for sign in text)
