@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from jcdm.errors import ConfigError
+from jcdm.fitting import parse_frame
 from jcdm.grid import GridShape
 
 
@@ -79,7 +80,8 @@ class DrawConfig:
 class DataConfig:
     """Which people are trained on and how a view is cut to size (pixels).
 
-    `frames`: the views of a subject are frames in order, as in an index of sequences.
+    `frames`: the views of a subject are frames in order, as in an index of sequences. `fit`: crop,
+    letterbox, or the frame of an evaluation protocol, HEIGHTxWIDTH, that stands between bars.
     """
 
     index: Path
@@ -91,7 +93,7 @@ class DataConfig:
     validation_split: str | None = "test"
     grid_rows: int = 2
     grid_cols: int = 2
-    fit: Literal["crop", "letterbox"] = "crop"
+    fit: str = "crop"
     flip_probability: float = 0.5
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
     num_workers: int = 0
@@ -100,6 +102,7 @@ class DataConfig:
         _require_at_least("data", 8, height=self.height, width=self.width)
         _require_at_least("data", 0, num_workers=self.num_workers)
         _require_share("data", flip_probability=self.flip_probability)
+        parse_frame(self.fit)
         GridShape(rows=self.grid_rows, cols=self.grid_cols)
 
     @property

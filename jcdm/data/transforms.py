@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from jcdm.data.keypoints import flip_keypoints
-from jcdm.errors import DataError
+from jcdm.errors import ConfigError, DataError
+from jcdm.fitting import Fit, parse_frame
 
-Fit = Literal["crop", "letterbox", "stretch"]
 ClipFit = Literal["crop", "pad"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -61,8 +61,13 @@ class Placement:
 
         `crop` covers the cell keeping the aspect and cuts the rest; `letterbox` shows all of the
         picture between black bars; `stretch` ignores the aspect (bilinear, as published sampling).
+        A frame, HEIGHTxWIDTH, is what an evaluation protocol sizes every picture to: the picture
+        is stretched to the frame, which stands between bars, so that `content` gives back exactly
+        the frame. Errors: ConfigError for another word, or a frame larger than the cell.
         """
         draw = draw or GeometricDraw()
+        if (frame := parse_frame(fit)) is not None:
+            return cls._framed(source, cell, frame, draw)
         if fit == "stretch":
             bilinear = Image.Resampling.BILINEAR
             return cls(
@@ -86,6 +91,23 @@ class Placement:
             cell=cell,
             flip=draw.flip,
         )
+
+    @classmethod
+    def _framed(
+        cls,
+        source: tuple[int, int],
+        cell: tuple[int, int],
+        frame: tuple[int, int],
+        draw: GeometricDraw,
+    ) -> Self:
+        spare = (cell[0] - frame[0], cell[1] - frame[1])
+        if min(spare) < 0:
+            raise ConfigError(
+                f"the frame {frame[0]}x{frame[1]} does not fit into a view of {cell[0]} x "
+                f"{cell[1]} pixels. Enlarge data.height or data.width."
+            )
+        offset = (spare[0] // 2, spare[1] // 2)
+        return cls(source=source, resized=frame, offset=offset, cell=cell, flip=draw.flip)
 
     def place(self, image: Image.Image, fill: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
         """Cut an RGB picture to the cell; bars have the colour `fill`.
@@ -113,11 +135,15 @@ class Placement:
                 f"a picture of {self.source} cropped to {self.cell} has no inverse. "
                 "Set data.fit=letterbox to get whole pictures back."
             )
+        return self.content(image).resize(self.source[::-1], self.resample)
+
+    def content(self, image: Image.Image) -> Image.Image:
+        """Take the picture out of its bars and mirror it back; its pixels stay as they are."""
+        _expect_size(image, self.cell)
         if self.flip:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         (top, left), (height, width) = self.offset, self.resized
-        inner = image.crop((left, top, left + width, top + height))
-        return inner.resize(self.source[::-1], self.resample)
+        return image.crop((left, top, left + width, top + height))
 
     def place_keypoints(
         self, keypoints: np.ndarray, valid: np.ndarray

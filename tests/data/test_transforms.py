@@ -16,7 +16,7 @@ from jcdm.data.transforms import (
     image_tensor,
     unit_tensor,
 )
-from jcdm.errors import DataError
+from jcdm.errors import ConfigError, DataError
 
 SIZES = st.tuples(st.integers(8, 90), st.integers(8, 90))
 SHARES = st.floats(0, 1, exclude_max=True)
@@ -124,3 +124,37 @@ def test_clip_pad_shows_the_whole_person_and_crop_does_not():
     assert crop.max() == pytest.approx(black, abs=1e-5)
     assert pad.max() > 1
     assert pad[:, 0].abs().max() < 0.01, "the bars have the mean colour, zero after normalisation"
+
+
+PHOTO = Image.fromarray(np.random.default_rng(3).integers(0, 256, (1101, 750, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("frame", "cell"), [((256, 176), (256, 192)), ((512, 352), (512, 384)), ((128, 64), (128, 64))]
+)
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_frame_is_kept_to_the_pixel(
+    frame: tuple[int, int], cell: tuple[int, int], flip: bool
+) -> None:
+    """What a protocol sizes every picture to stands between bars, and is given back as it was."""
+    placed, placement = fit_view(PHOTO, cell, f"{frame[0]}x{frame[1]}", GeometricDraw(flip=flip))
+    expected = PHOTO.resize(frame[::-1], Image.Resampling.BICUBIC)
+    assert np.array_equal(np.asarray(placement.content(placed)), np.asarray(expected))
+    bar = (cell[1] - frame[1]) // 2
+    assert not np.asarray(placed)[:, :bar].any()
+    point, valid = np.full((18, 2), [0.0, 1.0], np.float32), np.ones(18, bool)
+    moved, _ = placement.place_keypoints(point, valid)
+    assert moved[0] == pytest.approx((1 - bar / cell[1] if flip else bar / cell[1], 1.0))
+    back, _ = placement.unplace_keypoints(moved, valid)
+    assert back == pytest.approx(point)
+
+
+@pytest.mark.parametrize("fit", ["squash", "256", "0x10", "256x", "-1x5", "256 x 176"])
+def test_an_unknown_fit_is_named(fit: str) -> None:
+    with pytest.raises(ConfigError, match=f"data.fit is '{fit}'"):
+        fit_view(PHOTO, (256, 192), fit)
+
+
+def test_a_frame_larger_than_the_view_is_refused() -> None:
+    with pytest.raises(ConfigError, match="512x352 does not fit into a view of 256 x 192"):
+        fit_view(PHOTO, (256, 192), "512x352")
