@@ -120,6 +120,7 @@ def _published_row(entry: Mapping[str, Any]) -> PaperRow:
 
 def _latex(text: str) -> str:
     """Escape what LaTeX reads as commands."""
-    specials = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    words = ("textbackslash", "textasciicircum", "textasciitilde")
+    specials = {sign: f"\\{word}{{}}" for sign, word in zip("\\^~", words, strict=True)}
     specials |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
     return "".join(specials.get(sign, sign) for sign in text)

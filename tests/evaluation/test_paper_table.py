@@ -81,3 +81,12 @@ def test_tables_are_written_as_files(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_named() -> None:
     with pytest.raises(ConfigError, match="'fashion' is unknown; expected one of deepfashion_256"):
         build_table("fashion", [])
+
+
+def test_latex_reads_no_command_in_a_name() -> None:
+    row = PaperRow(
+        method="a_b^c~d\\e{f}", scores={"SSIM": 0.5}, code="strict", source="x", is_ours=True
+    )
+    text = render_table(build_table("market", [row]), "tex")
+    name = r"a\_b\textasciicircum{}c\textasciitilde{}d\textbackslash{}e\{f\}"
+    assert name in text
