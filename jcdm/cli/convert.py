@@ -5,9 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
-
-from jcdm.cli.options import one_line, read_config, take_word
+from jcdm.cli.options import command_parser, parse_command, read_config, take_word
 from jcdm.config import Config, MotionConfig
 from jcdm.errors import ConfigError
 
@@ -26,14 +24,15 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _pipeline(argv: Sequence[str]) -> None:
-    parser = _parser(
-        "pipeline", "Write a denoiser or motion run as a folder for JCDMPipeline.from_pretrained."
+    parser = command_parser(
+        f"{PROG} pipeline",
+        "Write a denoiser or motion run as a folder for JCDMPipeline.from_pretrained.",
     )
     parser.add_argument("--run", type=Path, required=True, help="run of stage 2, part 1 or 2")
     parser.add_argument("--out", type=Path, required=True, help="new folder")
     parser.add_argument("--prior", type=Path | None, default=None, help="another prior's folder")
     parser.add_argument("--dtype", type=Literal["float32", "float16"], default="float32")
-    options = _parse(parser, argv)
+    options = parse_command(parser, argv)
     file = options.run / "config.yaml"
     if not file.is_file():
         raise ConfigError(
@@ -51,7 +50,9 @@ def _pipeline(argv: Sequence[str]) -> None:
 
 
 def _official(argv: Sequence[str]) -> None:
-    parser = _parser("official", "Write published weight files as a pipeline folder.")
+    parser = command_parser(
+        f"{PROG} official", "Write published weight files as a pipeline folder."
+    )
     for name, required, purpose in _OFFICIAL_FILES:
         spellings = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
         kind = Path if required else Path | None
@@ -64,7 +65,7 @@ def _official(argv: Sequence[str]) -> None:
     parser.add_argument("--motion_axis", type=Literal["views", "frames"], default="views")
     parser.add_argument("--motion_heads", type=int, default=8)
     parser.add_argument("--motion_groups", type=int, default=32)
-    options = _parse(parser, argv)
+    options = parse_command(parser, argv)
     from jcdm.compat.convert_official import OfficialFiles, OfficialSettings, convert_official
     from jcdm.logs import quiet_libraries
 
@@ -98,25 +99,14 @@ _OFFICIAL_FILES = (
 
 
 def _export(argv: Sequence[str]) -> None:
-    parser = _parser("export", "Write a pipeline in the layout of the published weight files.")
+    parser = command_parser(
+        f"{PROG} export", "Write a pipeline in the layout of the published weight files."
+    )
     parser.add_argument("--pipeline", type=Path, required=True, help="pipeline folder")
     parser.add_argument("--out", type=Path, required=True, help="new folder")
     parser.add_argument("--step", type=int, default=0, help="number in the files' names")
-    options = _parse(parser, argv)
+    options = parse_command(parser, argv)
     from jcdm.compat.export_official import export_official
 
     for file in export_official(options.pipeline, options.out, step=options.step):
         print(f"written: {file}")
-
-
-def _parser(word: str, purpose: str) -> ArgumentParser:
-    return ArgumentParser(
-        prog=f"{PROG} {word}", description=purpose, exit_on_error=False, allow_abbrev=False
-    )
-
-
-def _parse(parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
-    try:
-        return parser.parse_args(list(argv))
-    except ArgumentError as error:
-        raise ConfigError(f"{one_line(str(error))} See: {parser.prog} --help") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from jcdm.errors import ConfigError
 
@@ -62,6 +62,19 @@ def take_word(argv: Sequence[str], words: Sequence[str], prog: str) -> tuple[str
         found = repr(argv[0]) if argv else "nothing"
         raise ConfigError(f"{prog}: expected one of {', '.join(words)}, found {found}.")
     return argv[0], argv[1:]
+
+
+def command_parser(prog: str, purpose: str) -> ArgumentParser:
+    """Make the parser of a command that takes options alone, and no configuration file."""
+    return ArgumentParser(prog=prog, description=purpose, exit_on_error=False, allow_abbrev=False)
+
+
+def parse_command(parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
+    """Read a command's options. Errors: ConfigError in one line."""
+    try:
+        return parser.parse_args(list(argv))
+    except ArgumentError as error:
+        raise ConfigError(f"{one_line(str(error))} See: {parser.prog} --help") from None
 
 
 def _parser(kind: type, prog: str) -> ArgumentParser:

@@ -3,30 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse import ArgumentError, ArgumentParser
-
-from jcdm.cli.options import one_line
-from jcdm.errors import ConfigError
+from jcdm.cli.options import command_parser, parse_command
 
 PROG = "python -m jcdm report"
 
 
 def main(argv: Sequence[str]) -> None:
     """Run `report --out DIR --runs DIR ... --tests DIR ...` and print the scores."""
-    parser = ArgumentParser(
-        prog=PROG,
-        description="Join training runs (their loss curves) and tests (their reports) in one page.",
-        exit_on_error=False,
-        allow_abbrev=False,
+    parser = command_parser(
+        PROG, "Join training runs (their loss curves) and tests (their reports) in one page."
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the new report")
     parser.add_argument("--title", type=str, default="JCDM report")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="training run folders")
     parser.add_argument("--tests", type=Path, nargs="*", default=[], help="folders of tests")
-    try:
-        options = parser.parse_args(list(argv))
-    except ArgumentError as error:
-        raise ConfigError(f"{one_line(str(error))} See: {PROG} --help") from None
+    options = parse_command(parser, argv)
     from jcdm.evaluation.joined import join_reports
 
     page, table = join_reports(

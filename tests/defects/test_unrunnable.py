@@ -225,7 +225,7 @@ def test_defect_08_no_module_names_an_absolute_path() -> None:
     for file in (REPOSITORY / "jcdm").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                assert not re.match(r"(~|[A-Za-z]:\\|/[\w.-]+/)", node.value), (file, node.value)
+                assert not re.match(r"(~/|[A-Za-z]:\\|/[\w.-]+/)", node.value), (file, node.value)
 
 
 def test_defect_08_requirements_name_every_package_that_is_imported() -> None:
