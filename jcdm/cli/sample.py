@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from jcdm.cli import photographs
 from jcdm.cli.main import run
 from jcdm.cli.options import read_config, take_word
 from jcdm.config import TestConfig
@@ -11,8 +12,11 @@ PROG = "python -m jcdm sample"
 
 
 def main(argv: Sequence[str], default_config: str | None = None) -> None:
-    """Run `sample STAGE --config FILE [--section.key=value ...]`."""
+    """Run `sample STAGE --config FILE [--section.key=value ...]`, or paint own photographs."""
     kind, rest = take_word(argv, ("prior", "images", "sequence"), PROG)
+    if kind == "images" and any(word.partition("=")[0] == "--references" for word in rest):
+        photographs.main(rest)
+        return
     config = read_config(TestConfig, rest, prog=f"{PROG} {kind}", default_config=default_config)
     from jcdm.evaluation.stage_tests import TESTS
 

@@ -1,0 +1,43 @@
+"""`sample images --references ... --poses ... --out DIR`: own photographs in one command."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from jcdm.cli.options import command_parser, parse_command
+
+PROG = "python -m jcdm sample images"
+TINY = Path(__file__).resolve().parents[2] / "assets" / "tiny"
+
+
+def main(argv: Sequence[str]) -> None:
+    """Paint the person of some photographs in poses that files give."""
+    parser = command_parser(
+        PROG, "Paint the person of your photographs in other poses. Without --references: test."
+    )
+    parser.add_argument("--references", type=Path, nargs="+", required=True, help="photographs")
+    parser.add_argument(
+        "--poses", type=Path, nargs="+", required=True, help="pose maps, JSON files, photographs"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="new folder")
+    parser.add_argument(
+        "--reference_keypoints", type=Path, nargs="*", default=[], help="JSON, one a photograph"
+    )
+    parser.add_argument("--pipeline", type=Path, default=TINY, help="pipeline folder")
+    parser.add_argument("--schedule", type=Literal["trained", "published"] | None, default=None)
+    parser.add_argument("--num_steps", type=int | None, default=None)
+    parser.add_argument("--guidance_scale", type=float | None, default=None)
+    parser.add_argument("--prior_steps", type=int | None, default=None)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parse_command(parser, argv)
+    from jcdm.evaluation.own_photographs import OwnPhotographs, paint_own
+    from jcdm.logs import close_logging, setup_logging
+
+    setup_logging(None)
+    try:
+        painted = paint_own(OwnPhotographs(**vars(options)))
+    finally:
+        close_logging()
+    for path in painted:
+        print(f"painted: {path}")
+    print(f"to look at: {options.out / 'sheet.png'}")
