@@ -96,6 +96,6 @@ def _find(picture: Image.Image, path: Path, find: PoseFinder | None) -> np.ndarr
     if find is None:
         raise DataError(
             f"no joints are known for {path}; expected {path.with_suffix('.json').name} beside it, "
-            "a file by --reference_keypoints, or --detector and --pose_model to find them."
+            "or a file by --reference_keypoints."
         )
     return find(picture, str(path))
