@@ -16,8 +16,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jcdm.errors import ConfigError
 
 PUBLISHED = "published_scores.yaml"
-COLUMNS = {"SSIM": "up", "LPIPS": "down", "FID": "down", "PSNR": "up"}
-DIGITS = {"SSIM": 4, "LPIPS": 4, "FID": 3, "PSNR": 3}
+COLUMNS = {  # known scores in their order, and which way is better
+    "SSIM": "up",
+    "SSIM-51": "up",
+    "SSIM-256": "up",
+    "LPIPS": "down",
+    "FID": "down",
+    "KID": "down",
+    "PSNR": "up",
+    "MAE": "down",
+    "L1": "down",
+}
+DIGITS = {"FID": 3, "PSNR": 3}
 UNKNOWN = "unknown"
 FORMATS = {"md": "paper_table.md.j2", "tex": "paper_table.tex.j2", "html": "paper_table.html.j2"}
 

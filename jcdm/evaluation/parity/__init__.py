@@ -1,0 +1,1 @@
+"""Our evaluation against numbers recorded from the published scoring scripts."""
