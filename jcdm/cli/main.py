@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from jcdm.errors import JCDMError
 
 COMMANDS = {
-    "data": "draw people; check and count an index",
+    "data": "draw people; import, check and count an index; write test tasks",
     "train": "train a stage: prior, denoiser or motion",
     "sample": "run and score a trained stage: prior, images or sequence",
-    "evaluate": "score a folder of pictures by a published protocol; the paper table",
+    "evaluate": "score pictures by a published protocol, or paint a task first; the paper table",
     "convert": "write a training run as a folder for from_pretrained",
     "report": "join the results of several runs into one page",
     "parity": "compare every model part with recorded numbers of the published code",

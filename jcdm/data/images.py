@@ -8,6 +8,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jcdm.errors import DataError, MissingViewError
 
+MAX_PIXELS = 89_478_485
+"""Pillow's own first limit; checked here as well since other packages switch Pillow's off."""
+
 
 def load_image(path: Path | str) -> Image.Image:
     """Read a picture as RGB, turned as its EXIF orientation says.
@@ -20,6 +23,8 @@ def load_image(path: Path | str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise Image.DecompressionBombError
                 image.load()
                 return _to_rgb(ImageOps.exif_transpose(image), path)
     except FileNotFoundError:

@@ -1,5 +1,6 @@
 """A small data set on disk and the records that name it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,3 +43,19 @@ def make_subject(tmp_path: Path) -> MakeSubject:
         return SubjectRecord(subject=name, views=tuple(views), split=split)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def protocol_dir() -> Path:
+    """Folder of the published lists, `deepfashion/train.lst` and others.
+
+    JCDM_PROTOCOL_DIR, where it is set, must be one: only a computer that has none skips.
+    """
+    named = os.environ.get("JCDM_PROTOCOL_DIR")
+    beside = Path(__file__).resolve().parents[3] / "shared" / "protocol"
+    folder = Path(named) if named else beside
+    if not named and not folder.is_dir():
+        pytest.skip("no published lists beside the checkout; name a folder by JCDM_PROTOCOL_DIR")
+    if not (folder / "deepfashion" / "test.lst").is_file():
+        pytest.fail(f"{folder} holds no deepfashion/test.lst; expected a folder of published lists")
+    return folder

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jcdm.data.checks import check_index, index_stats
+from jcdm.data.checks import check_index
 from jcdm.data.index import write_index
+from jcdm.data.stats import index_stats
 from jcdm.records import SubjectRecord
 
 MakeSubject = Callable[..., SubjectRecord]

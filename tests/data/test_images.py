@@ -122,3 +122,14 @@ def test_decompression_bombs_are_refused(tmp_path, monkeypatch, limit):
     Image.new("RGB", (10, 10)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     assert "too many pixels" in error_of(tmp_path / "a.png")
+
+
+def test_a_huge_picture_is_refused_even_when_pillow_s_own_limit_is_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + kind + body
+        data += struct.pack(">I", zlib.crc32(kind + body))
+    (tmp_path / "a.png").write_bytes(data)
+    assert "too many pixels" in error_of(tmp_path / "a.png")

@@ -1,1 +1,1 @@
-"""Readers of published data layouts, one file a format."""
+"""Importers: each reads one published layout into the subjects of an index."""
