@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from jcdm.data.keypoints import flip_keypoints
-from jcdm.errors import ConfigError, DataError
-from jcdm.fitting import Fit, parse_frame
+from jcdm.errors import DataError
+from jcdm.fitting import Fit, frame_place, parse_frame
 
 ClipFit = Literal["crop", "pad"]
 
@@ -67,7 +67,14 @@ class Placement:
         """
         draw = draw or GeometricDraw()
         if (frame := parse_frame(fit)) is not None:
-            return cls._framed(source, cell, frame, draw)
+            rows, columns = frame_place(fit, cell)
+            return cls(
+                source=source,
+                resized=frame,
+                offset=(rows.start, columns.start),
+                cell=cell,
+                flip=draw.flip,
+            )
         if fit == "stretch":
             bilinear = Image.Resampling.BILINEAR
             return cls(
@@ -91,23 +98,6 @@ class Placement:
             cell=cell,
             flip=draw.flip,
         )
-
-    @classmethod
-    def _framed(
-        cls,
-        source: tuple[int, int],
-        cell: tuple[int, int],
-        frame: tuple[int, int],
-        draw: GeometricDraw,
-    ) -> Self:
-        spare = (cell[0] - frame[0], cell[1] - frame[1])
-        if min(spare) < 0:
-            raise ConfigError(
-                f"the frame {frame[0]}x{frame[1]} does not fit into a view of {cell[0]} x "
-                f"{cell[1]} pixels. Enlarge data.height or data.width."
-            )
-        offset = (spare[0] // 2, spare[1] // 2)
-        return cls(source=source, resized=frame, offset=offset, cell=cell, flip=draw.flip)
 
     def place(self, image: Image.Image, fill: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
         """Cut an RGB picture to the cell; bars have the colour `fill`.

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from jcdm.errors import ConfigError
+from jcdm.fitting import frame_place
 from jcdm.grid import to_grid
 from jcdm.pipelines.base import ImagePipeline, StepCallback
 from jcdm.pipelines.components import wake
@@ -66,7 +67,8 @@ class JCDMPipeline(ImagePipeline):
         of it [and whether the joint is seen]. target_poses: such arrays in [0,1] of the new view,
         or pairs (pose-map image, keypoints). Randomness: `generator`, or `seed` (one, or one a
         person; a seed gives a person the same picture in any batch). `callback_on_step_end` as
-        in `denoise`. Errors: DataError, ConfigError.
+        in `denoise`. Where the model was trained on a frame between bars (`data.fit`), pictures
+        have the frame's size. Errors: DataError, ConfigError.
         """
         check_output_type(output_type)
         options = SamplingOptions(
@@ -92,7 +94,9 @@ class JCDMPipeline(ImagePipeline):
         noise = noise_source(generator, seed, len(batch.keys))
         embeddings, latents = self.paint(batch, noise, options, callback=callback_on_step_end)
         targets = batch.present & ~batch.visible
-        views = self.decode(latents, targets).split(targets.sum(1).tolist())
+        view = (batch.images.shape[-2], batch.images.shape[-1])
+        rows, columns = frame_place(self.config["fit"], view)
+        views = self.decode(latents, targets)[..., rows, columns].split(targets.sum(1).tolist())
         images = [to_output(some, output_type) for some in views]
         grids = to_output(self.decode_grids(latents), output_type) if output_grid else None
         self.maybe_free_model_hooks()

@@ -254,3 +254,15 @@ def test_every_allowed_sampler_paints(name):
     pipe.scheduler = schedule.swap_scheduler(name, pipe.scheduler)
     out = paint(pipe, num_steps=4)
     assert out.isfinite().all()
+
+
+def test_pictures_of_a_framed_model_come_without_bars():
+    """The frame of an evaluation protocol stands between bars, which nobody wants to see."""
+    framed = JCDMPipeline(**factory.components(), fit=f"{factory.HEIGHT}x{factory.WIDTH - 2}")
+    plain = JCDMPipeline(**factory.components())
+    found, whole = (
+        pipeline(*factory.person(1), num_steps=2, prior_steps=2, seed=0, output_type="pt").images
+        for pipeline in (framed, plain)
+    )
+    assert found.shape[-2:] == (factory.HEIGHT, factory.WIDTH - 2)
+    assert whole.shape[-2:] == (factory.HEIGHT, factory.WIDTH)
