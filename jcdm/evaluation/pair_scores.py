@@ -11,9 +11,9 @@ import numpy as np
 class PairBatch:
     """Pairs as a protocol read them.
 
-    generated, truth (N,H,W,3) float32, nominal range [0,1] (one resize may leave it); poses (N,18,3)
-    float32: joints of the TRUE pictures, x and y in [0,1] of the picture, and confidence, 0 where a
-    joint is not known.
+    generated, truth (N,H,W,3) float32, nominal range [0,1] (one resize may leave it). poses
+    (N,18,3) float32: joints of the TRUE pictures, x and y in [0,1] of the picture, and confidence,
+    0 where a joint is not known.
     """
 
     generated: np.ndarray
