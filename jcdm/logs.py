@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from jcdm.errors import DataError
 
 ROOT = "jcdm"
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class _ConsoleHandler(logging.Handler):
@@ -48,6 +50,31 @@ def close_logging() -> None:
         handler.close()
     logger.propagate = True
     logger.setLevel(logging.NOTSET)
+
+
+@contextmanager
+def console_messages(*, is_main: bool = True) -> Iterator[None]:
+    """Show the package's messages on stderr for as long as a command works; one at a time."""
+    setup_logging(None, is_main=is_main)
+    try:
+        yield
+    finally:
+        close_logging()
+
+
+class PacedProgress:
+    """Logs `DONE of ALL WHAT`: at the first call, then every ten seconds, and when all is done."""
+
+    def __init__(self, logger: logging.Logger, what: str) -> None:
+        self._logger, self._what = logger, what
+        self._due, self._last = 0.0, -1
+
+    def __call__(self, done: int, count: int) -> None:
+        """Tell how many of how many are done."""
+        now = time.monotonic()
+        if done != self._last and (now >= self._due or done == count):
+            self._logger.info("%d of %d %s", done, count, self._what)
+            self._due, self._last = now + SECONDS_BETWEEN_LINES, done
 
 
 @contextmanager

@@ -14,7 +14,10 @@ import torch
 
 from jcdm.plain import to_plain
 
-PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "pillow")
+PACKAGES = (
+    *("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "pillow"),
+    *("opencv-python", "onnxruntime", "controlnet-aux"),
+)
 
 
 def run_manifest(

@@ -1,14 +1,12 @@
 """`data import`: read a published layout, or your own photographs, into an index."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
 from jcdm.cli.data import PROG
-from jcdm.cli.options import command_parser, parse_command
-from jcdm.errors import ConfigError
+from jcdm.cli.options import command_parser, parse_command, read_size
 
 FORMATS = ("dptn", "cfld", "pcdms", "imagpose", "jcdm", "pidm", "market", "folder", "highres")
 """Each is a module of `jcdm.data.importers`."""
@@ -77,9 +75,4 @@ def _parser() -> ArgumentParser:
 
 
 def _frame(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if found is None or "0" in found.groups():
-        raise ConfigError(f"--frame: found {text!r}, expected HEIGHTxWIDTH such as 256x176.")
-    return int(found[1]), int(found[2])
+    return None if text is None else read_size("--frame", text)

@@ -8,11 +8,13 @@ from jcdm.errors import JCDMError
 
 COMMANDS = {
     "data": "draw people; import, check and count an index; write test tasks",
+    "poses": "find joints in photographs and films; draw them; fit them to another body",
     "train": "train a stage: prior, denoiser or motion",
     "sample": "run and score a trained stage: prior, images or sequence",
     "evaluate": "score pictures by a published protocol, or paint a task first; the paper table",
     "convert": "write a training run as a folder for from_pretrained",
     "report": "join the results of several runs into one page",
+    "bench": "timed cost of data and evaluation, medians of repeats",
     "parity": "compare every model part with recorded numbers of the published code",
 }
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
@@ -16,6 +17,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from jcdm.errors import ConfigError
+from jcdm.fitting import parse_frame
 
 T = TypeVar("T")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -62,6 +64,14 @@ def take_word(argv: Sequence[str], words: Sequence[str], prog: str) -> tuple[str
         found = repr(argv[0]) if argv else "nothing"
         raise ConfigError(f"{prog}: expected one of {', '.join(words)}, found {found}.")
     return argv[0], argv[1:]
+
+
+def read_size(option: str, text: str) -> tuple[int, int]:
+    """Read HEIGHTxWIDTH. Errors: ConfigError naming the option."""
+    with suppress(ConfigError):
+        if (size := parse_frame(text)) is not None:
+            return size
+    raise ConfigError(f"{option} is {text!r}; expected HEIGHTxWIDTH such as 256x176.")
 
 
 def command_parser(prog: str, purpose: str) -> ArgumentParser:

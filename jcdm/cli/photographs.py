@@ -4,6 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from jcdm.cli.detector_options import (
+    add_detector_options,
+    build_choice,
+    build_detector,
+    split_options,
+)
 from jcdm.cli.options import command_parser, parse_command
 
 PROG = "python -m jcdm sample images"
@@ -29,13 +35,18 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--guidance_scale", type=float | None, default=None)
     parser.add_argument("--prior_steps", type=int | None, default=None)
     parser.add_argument("--seed", type=int, default=0)
-    options = parse_command(parser, argv)
+    add_detector_options(parser)
+    options, detection = split_options(parse_command(parser, argv))
     from jcdm.evaluation.own_photographs import OwnPhotographs, paint_own
     from jcdm.logs import close_logging, setup_logging
+    from jcdm.poses.choose import person_finder
 
     setup_logging(None)
     try:
-        painted = paint_own(OwnPhotographs(**vars(options)))
+        detector = build_detector(detection)
+        find = person_finder(detector, build_choice(detection)) if detector else None
+        identity = detector.identity if detector else None
+        painted = paint_own(OwnPhotographs(**vars(options), detector=identity), find)
     finally:
         close_logging()
     for path in painted:

@@ -250,8 +250,9 @@ def _view_entry(view: ViewRecord, index: Path) -> dict[str, object]:
 
 
 def _named(picture: Path, index: Path) -> str:
-    full, folder = Path(os.path.abspath(picture)), Path(os.path.abspath(index.parent))
-    return full.relative_to(folder).as_posix() if full.is_relative_to(folder) else full.as_posix()
+    """Name a picture relative to the index where it lies below it; as text, for there are many."""
+    full, folder = os.path.abspath(picture), os.path.join(os.path.abspath(index.parent), "")
+    return full.removeprefix(folder).replace(os.sep, "/")
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -2,9 +2,10 @@
 
 import colorsys
 
-import cv2
 import numpy as np
 
+from jcdm.data.pose_details import draw_face, draw_hands
+from jcdm.data.strokes import SOFT_EDGE, fill_disc, fill_outline, fixed_point, pixel_centres
 from jcdm.records import NUM_KEYPOINTS
 
 LIMBS = (
@@ -35,32 +36,45 @@ COLOURS = tuple(
 _LIMB_OPACITY = 0.6
 _RADIUS_PER_PIXEL = 4 / 512
 _SMALLEST_RADIUS = 1.25
-_SOFT_EDGE = 0.6  # pixels by which OpenCV's smooth edge reaches beyond an outline
-_SHIFT = 4  # binary digits after the point of the coordinates given to OpenCV
-_FARTHEST = 2.0**14  # pixels; keeps a wild coordinate inside OpenCV's integers
 _OUTLINE = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 
 
-def draw_pose_map(keypoints: np.ndarray, valid: np.ndarray, height: int, width: int) -> np.ndarray:
+def draw_pose_map(
+    keypoints: np.ndarray,
+    valid: np.ndarray,
+    height: int,
+    width: int,
+    *,
+    hands: np.ndarray | None = None,
+    face: np.ndarray | None = None,
+    min_confidence: float = 0.0,
+) -> np.ndarray:
     """Draw joints (K,2), x and y in [0,1] of the picture, as RGB on black: uint8 (height,width,3).
 
     A limb is an ellipse between two joints, drawn where both are valid; joints are discs above the
     limbs. Both are as wide as on a 512-pixel picture 8 pixels would be, and never below 2.5 pixels.
-    Joints may lie outside the picture: what is inside of their limbs is drawn.
+    Joints may lie outside the picture: what is inside of their limbs is drawn. hands (2,21,3) and
+    face (68,3), x, y and confidence, are drawn above the body; see `draw_hands`.
     """
     canvas = np.zeros((height, width, 3), np.uint8)
-    centres = np.clip(keypoints * (width, height) - 0.5, -_FARTHEST, _FARTHEST)
-    radius = max(_SMALLEST_RADIUS, _RADIUS_PER_PIXEL * max(height, width)) - _SOFT_EDGE
-    outlines = _fixed_point(_limb_outlines(centres, radius))
+    radius = max(_SMALLEST_RADIUS, _RADIUS_PER_PIXEL * max(height, width))
+    _draw_body(canvas, keypoints, valid, radius - SOFT_EDGE)
+    if hands is not None:
+        draw_hands(canvas, hands, radius, min_confidence)
+    if face is not None:
+        draw_face(canvas, face, radius, min_confidence)
+    return canvas
+
+
+def _draw_body(canvas: np.ndarray, keypoints: np.ndarray, valid: np.ndarray, radius: float) -> None:
+    centres = pixel_centres(keypoints, canvas)
+    outlines = fixed_point(_limb_outlines(centres, radius))
     for (start, end), colour, outline in zip(LIMBS, COLOURS, outlines, strict=False):
         if valid[start] and valid[end]:
-            dimmed = [_LIMB_OPACITY * c for c in colour]
-            cv2.fillConvexPoly(canvas, outline, dimmed, cv2.LINE_AA, _SHIFT)
-    discs = _fixed_point(centres)
+            fill_outline(canvas, outline, [_LIMB_OPACITY * c for c in colour])
+    discs = fixed_point(centres)
     for joint in np.flatnonzero(valid):
-        size = round(radius * 2**_SHIFT)
-        cv2.circle(canvas, discs[joint].tolist(), size, COLOURS[joint], -1, cv2.LINE_AA, _SHIFT)
-    return canvas
+        fill_disc(canvas, discs[joint], radius, COLOURS[joint])
 
 
 def _limb_outlines(centres: np.ndarray, radius: float) -> np.ndarray:
@@ -71,7 +85,3 @@ def _limb_outlines(centres: np.ndarray, radius: float) -> np.ndarray:
     across = radius * np.stack([-half[:, 1], half[:, 0]], axis=1) / length
     along = np.cos(_OUTLINE)[None, :, None] * half[:, None]
     return middle[:, None] + along + np.sin(_OUTLINE)[None, :, None] * across[:, None]
-
-
-def _fixed_point(points: np.ndarray) -> np.ndarray:
-    return np.rint(points * 2**_SHIFT).astype(np.int32)

@@ -32,7 +32,10 @@ SHEET, MANIFEST = "sheet.png", "sampling_manifest.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnPhotographs:
-    """What to paint: files, the pipeline's folder, and settings; None = what suits the weights."""
+    """What to paint: files, the pipeline's folder, and settings; None = what suits the weights.
+
+    detector: names what finds joints in photographs, for the manifest.
+    """
 
     references: Sequence[Path]
     poses: Sequence[Path]
@@ -44,6 +47,7 @@ class OwnPhotographs:
     guidance_scale: float | None = None
     prior_steps: int | None = None
     seed: int = 0
+    detector: str | None = None
 
 
 def paint_own(wish: OwnPhotographs, find: PoseFinder | None = None) -> list[Path]:
@@ -100,6 +104,7 @@ def _write(
         seed=wish.seed,
         data={path.name: _checksum(path) for path in files},
         pipeline=str(wish.pipeline),
+        detector=wish.detector,
         note="These pictures are generated.",
     )
     write_manifest(folder / MANIFEST, manifest)

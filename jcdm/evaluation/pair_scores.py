@@ -22,10 +22,13 @@ class PairBatch:
 
 
 class PairScorer(Protocol):
-    """Scores pairs. names: of its values; identity: what they depend on, weights included."""
+    """Scores pairs. names: of its values."""
 
     names: tuple[str, ...]
-    identity: str
+
+    @property
+    def identity(self) -> str:
+        """Name what the values depend on, weights included."""
 
     def score(self, batch: PairBatch) -> Mapping[str, np.ndarray]:
         """Score every pair: name -> (N,) float64; NaN where a pair has no such region or pose."""

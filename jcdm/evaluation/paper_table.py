@@ -5,7 +5,7 @@ Rows of one code are comparable; all others carry a mark.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jcdm.errors import ConfigError
+from jcdm.evaluation.metrics import ARROWS, Direction
 
 PUBLISHED = "published_scores.yaml"
-COLUMNS = {  # known scores in their order, and which way is better
+PRINTED: Mapping[str, Direction] = {  # what papers print, in its order; which way is better
     "SSIM": "up",
     "SSIM-51": "up",
     "SSIM-256": "up",
@@ -27,21 +28,41 @@ COLUMNS = {  # known scores in their order, and which way is better
     "MAE": "down",
     "L1": "down",
 }
-DIGITS = {"FID": 3, "PSNR": 3}
+COLUMNS: Mapping[str, Direction] = {
+    **PRINTED,
+    "mask-SSIM-51": "up",
+    "mask-SSIM-256": "up",
+    "mask-PSNR": "up",
+    "mask-LPIPS": "down",
+    "face SSIM": "up",
+    "face LPIPS": "down",
+    "garment SSIM": "up",
+    "garment ΔE": "down",
+    "CLIP-I": "up",
+    "PCKh": "up",
+    "OKS": "up",
+    "view agreement": "zero",
+    "garment ΔE between views": "zero",
+}
+DIGITS = {"FID": 3, "PSNR": 3, "mask-PSNR": 3, "garment ΔE": 3}
 UNKNOWN = "unknown"
 FORMATS = {"md": "paper_table.md.j2", "tex": "paper_table.tex.j2", "html": "paper_table.html.j2"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperRow:
-    """A method's scores. code: whose metric code computed them; source: where they stand."""
+    """A method's scores. code: whose metric code computed them; source: where they stand.
+
+    intervals: lowest and highest value that a score's mean may have, where that is known.
+    """
 
     method: str
-    scores: Mapping[str, float]
+    scores: Mapping[str, float] = field(hash=False)
     code: str
     source: str
     note: str = ""
     is_ours: bool = False
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +87,17 @@ class PaperTable:
     def cell(self, row: PaperRow, column: str) -> str:
         """Write one score with the digits that papers print, a dash where there is none."""
         value = row.scores.get(column)
-        return "-" if value is None else f"{value:.{DIGITS.get(column, 4)}f}"
+        return "-" if value is None else _digits(value, column)
+
+    def interval(self, row: PaperRow, column: str) -> str:
+        """Write the interval of a score as [low, high]; empty where there is none."""
+        bounds = row.intervals.get(column) if column in row.scores else None
+        return f"[{', '.join(_digits(bound, column) for bound in bounds)}]" if bounds else ""
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether a row was computed by another code than ours, or nobody knows by which."""
+        return any(self.mark(row) for row in self.rows)
 
 
 def benchmarks() -> tuple[str, ...]:
@@ -74,14 +105,19 @@ def benchmarks() -> tuple[str, ...]:
     return tuple(_published())
 
 
-def build_table(benchmark: str, ours: Sequence[PaperRow]) -> PaperTable:
-    """Put our rows beside the published ones. Errors: ConfigError for an unknown benchmark."""
-    published = _published()
-    if benchmark not in published:
-        raise ConfigError(
-            f"benchmark {benchmark!r} is unknown; expected one of {', '.join(published)}."
-        )
-    entry = published[benchmark]
+def build_table(benchmark: str | None, ours: Sequence[PaperRow]) -> PaperTable:
+    """Put our rows beside the published ones, or alone where no benchmark is named.
+
+    Errors: ConfigError for an unknown benchmark.
+    """
+    entry: dict[str, Any] = {"title": "Our rows; no benchmark is named", "rows": []}
+    if benchmark is not None:
+        published = _published()
+        if benchmark not in published:
+            raise ConfigError(
+                f"benchmark {benchmark!r} is unknown; expected one of {', '.join(published)}."
+            )
+        entry = published[benchmark]
     rows = (*(_published_row(row) for row in entry["rows"]), *ours)
     known = [name for name in COLUMNS if any(name in row.scores for row in rows)]
     more = dict.fromkeys(name for row in ours for name in row.scores if name not in COLUMNS)
@@ -98,8 +134,7 @@ def render_table(table: PaperTable, kind: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters["latex"] = _latex
-    arrows = {"up": "↑", "down": "↓"}
-    headings = {name: arrows.get(COLUMNS.get(name, ""), "") for name in table.columns}
+    headings = {name: ARROWS[COLUMNS[name]] if name in COLUMNS else "" for name in table.columns}
     return environment.get_template(FORMATS[kind]).render(table=table, headings=headings)
 
 
@@ -126,6 +161,10 @@ def _published_row(entry: Mapping[str, Any]) -> PaperRow:
         source=entry["printed"],
         note=entry.get("note", ""),
     )
+
+
+def _digits(value: float, column: str) -> str:
+    return f"{value:.{DIGITS.get(column, 4)}f}"
 
 
 def _latex(text: str) -> str:

@@ -8,7 +8,7 @@ import base64
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,44 +16,25 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jcdm.errors import DataError
 from jcdm.evaluation.metrics import ScoreDefinition, define_score, find_score
-from jcdm.records import Scores
+from jcdm.evaluation.report_parts import Card, Cell, Figure, Fragment, Listing, Section, Table
+from jcdm.evaluation.report_plain import section_from_plain, section_to_plain
+
+__all__ = [
+    "Card",
+    "Cell",
+    "Figure",
+    "Fragment",
+    "Listing",
+    "Section",
+    "Table",
+    "read_report",
+    "read_sections",
+    "write_report",
+]
 
 FORMAT = "jcdm-report"
 VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Scores side by side: one row a method, in this order; `highlight` names the method tried."""
-
-    title: str
-    rows: Mapping[str, Scores]
-    highlight: str | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of all scores, in order of first appearance."""
-        return tuple(dict.fromkeys(name for row in self.rows.values() for name in row.values))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A PNG or GIF file and the sentence below it."""
-
-    file: Path
-    caption: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """One test or one training run; `weights` says whose pictures and numbers these are."""
-
-    title: str
-    intro: str
-    weights: str
-    tables: tuple[Table, ...] = ()
-    figures: tuple[Figure, ...] = ()
+MEDIA_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif"}
 
 
 def write_report(
@@ -69,13 +50,13 @@ def write_report(
     Pictures that lie outside `out` are copied to `out/pictures`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    placed = [_place_figures(section, number, out) for number, section in enumerate(sections, 1)]
+    placed = [_place_pictures(section, number, out) for number, section in enumerate(sections, 1)]
     document = {
         "format": FORMAT,
         "version": VERSION,
         "title": title,
         "intro": intro,
-        "sections": [_section_to_plain(section, out) for section in placed],
+        "sections": [section_to_plain(section, out) for section in placed],
         "scores": [_definition_to_plain(score) for score in _used_scores(placed)],
         "manifest": dict(manifest),
     }
@@ -106,21 +87,15 @@ def read_sections(folder: Path) -> tuple[Section, ...]:
     document = read_report(folder)
     for score in document["scores"]:
         define_score(score["name"], score["direction"], score["formula"])
-    return tuple(_section_from_plain(section, folder) for section in document["sections"])
+    return tuple(section_from_plain(section, folder) for section in document["sections"])
 
 
-def _place_figures(section: Section, number: int, out: Path) -> Section:
-    """Make sure that every figure lies below `out`, copying those that do not."""
-    placed = tuple(
-        Figure(file=_place(figure.file, number, out), caption=figure.caption)
-        for figure in section.figures
-    )
-    return Section(
-        title=section.title,
-        intro=section.intro,
-        weights=section.weights,
-        tables=section.tables,
-        figures=placed,
+def _place_pictures(section: Section, number: int, out: Path) -> Section:
+    """Make sure that every picture lies below `out`, copying those that do not."""
+    return replace(
+        section,
+        figures=tuple(replace(f, file=_place(f.file, number, out)) for f in section.figures),
+        cards=tuple(replace(c, file=_place(c.file, number, out)) for c in section.cards),
     )
 
 
@@ -140,38 +115,6 @@ def _used_scores(sections: Iterable[Section]) -> list[ScoreDefinition]:
     return [find_score(name) for name in dict.fromkeys(names)]
 
 
-def _section_to_plain(section: Section, out: Path) -> dict[str, Any]:
-    return {
-        "title": section.title,
-        "intro": section.intro,
-        "weights": section.weights,
-        "tables": [_table_to_plain(table) for table in section.tables],
-        "figures": [
-            {
-                "file": figure.file.resolve().relative_to(out.resolve()).as_posix(),
-                "caption": figure.caption,
-            }
-            for figure in section.figures
-        ],
-    }
-
-
-def _table_to_plain(table: Table) -> dict[str, Any]:
-    return {
-        "title": table.title,
-        "columns": list(table.columns),
-        "rows": [
-            {
-                "method": method,
-                "scores": {n: {"value": v, "count": c} for n, (v, c) in row.values.items()},
-            }
-            for method, row in table.rows.items()
-        ],
-        "highlight": table.highlight,
-        "notes": list(table.notes),
-    }
-
-
 def _definition_to_plain(score: ScoreDefinition) -> dict[str, str]:
     return {
         "name": score.name,
@@ -179,34 +122,6 @@ def _definition_to_plain(score: ScoreDefinition) -> dict[str, str]:
         "direction": score.direction,
         "formula": score.formula,
     }
-
-
-def _section_from_plain(plain: Mapping[str, Any], folder: Path) -> Section:
-    return Section(
-        title=plain["title"],
-        intro=plain["intro"],
-        weights=plain["weights"],
-        tables=tuple(_table_from_plain(table) for table in plain["tables"]),
-        figures=tuple(
-            Figure(file=folder / figure["file"], caption=figure["caption"])
-            for figure in plain["figures"]
-        ),
-    )
-
-
-def _table_from_plain(plain: Mapping[str, Any]) -> Table:
-    rows = {
-        row["method"]: Scores(
-            values={name: (s["value"], s["count"]) for name, s in row["scores"].items()}
-        )
-        for row in plain["rows"]
-    }
-    return Table(
-        title=plain["title"],
-        rows=rows,
-        highlight=plain["highlight"],
-        notes=tuple(plain["notes"]),
-    )
 
 
 def _render(name: str, document: Mapping[str, Any], out: Path) -> str:
@@ -220,14 +135,24 @@ def _render(name: str, document: Mapping[str, Any], out: Path) -> str:
     )
     environment.filters["heading"] = lambda score: find_score(score).heading
     environment.filters["embed"] = lambda file: _embed(out / file)
+    environment.filters["cell"] = _write_cell
+    environment.filters["md"] = lambda text: text.replace("|", "\\|")
     return environment.get_template(f"{name}.j2").render(document)
 
 
+def _write_cell(value: Cell) -> str:
+    """Write a cell of a listing: numbers with four digits, counts with commas."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else f"{value:,}"
+
+
 def _embed(file: Path) -> str:
-    """Return a PNG or GIF file as a data address."""
-    return f"data:image/{file.suffix[1:]};base64," + base64.b64encode(file.read_bytes()).decode(
-        "ascii"
-    )
+    """Return a picture as a data address."""
+    content = base64.b64encode(file.read_bytes()).decode("ascii")
+    return f"data:image/{MEDIA_TYPES[file.suffix]};base64,{content}"
 
 
 def _indent(manifest: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ FONT_SIZE = 13
 PAPER = (255, 255, 255)
 EMPTY = (236, 238, 242)
 INK = (40, 48, 62)
+JPEG_QUALITY = 92  # with whole colours; a sixth of a PNG
 # Subjects have names such as fashionWOMENSkirtsid0000000001: fashion WOMEN Skirts id0000000001.
 WORD_ENDS = re.compile(r"(?<=[ _])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?=id\d)")
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -59,10 +60,25 @@ def draw_sheet(
 
 
 def save_sheet(sheet: Image.Image, file: Path) -> Path:
-    """Write a sheet as PNG and return its file."""
+    """Write a sheet as PNG, or as JPEG where the file is named so; returns the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(file, optimize=True)
+    if file.suffix == ".jpg":
+        # not optimised: Pillow then needs the whole file in a buffer that noise overflows
+        sheet.save(file, quality=JPEG_QUALITY, subsampling=0)
+    else:
+        sheet.save(file, optimize=True)
     return file
+
+
+def draw_strip(pictures: Sequence[np.ndarray]) -> Image.Image:
+    """Put pictures (H,W,3) uint8 of one height side by side, with a gap between them."""
+    height = pictures[0].shape[0]
+    width = sum(picture.shape[1] for picture in pictures) + GAP * (len(pictures) - 1)
+    strip, left = Image.new("RGB", (width, height), PAPER), 0
+    for picture in pictures:
+        strip.paste(Image.fromarray(picture), (left, 0))
+        left += picture.shape[1] + GAP
+    return strip
 
 
 def people_sheet(

@@ -1,6 +1,6 @@
 """Files that a user brings -> references and target poses: photographs, pose maps, JSON."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,7 @@ from jcdm.data.pose_files import StoredPose, read_pose_file
 from jcdm.data.pose_reading import is_pose_map, read_pose_map
 from jcdm.errors import DataError
 from jcdm.pipelines.photographs import Photograph, TargetPose
-
-PoseFinder = Callable[[Image.Image, str], np.ndarray]
-"""Finds the joints (K,3) of the person in a photograph, which errors call by a name."""
+from jcdm.poses.choose import PoseFinder
 
 
 def read_references(
@@ -96,6 +94,7 @@ def _find(picture: Image.Image, path: Path, find: PoseFinder | None) -> np.ndarr
     if find is None:
         raise DataError(
             f"no joints are known for {path}; expected {path.with_suffix('.json').name} beside it, "
-            "or a file by --reference_keypoints."
+            "or a file by --reference_keypoints, or a detector: --detector dwpose --yolox FILE "
+            "--dwpose FILE (docs/poses.md)."
         )
     return find(picture, str(path))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_twins import KNOWN, SCENE, draw_person, write_joints_twin, write_people_twin
 from PIL import Image
 
 from jcdm.cli.main import main
@@ -89,6 +90,8 @@ def test_seeds_and_settings_change_the_picture(files: Path, tmp_path: Path) -> N
     ("references", "poses", "more", "expected"),
     [
         (["p1.png"], ["p1.png"], [], "no joints are known for"),
+        (["p1.png"], ["p1.png"], [], "or a detector: --detector dwpose --yolox FILE --dwpose FILE"),
+        (["p1.png"], ["p1.png"], ["--detector", "dwpose"], "needs --yolox FILE"),
         (["a.png", "b.png", "c.png", "person.png"], ["p1.png"], [], "has room for at most 3"),
         (["a.png"], ["p1.png", "p1.png"], [], "two poses called 'p1'"),
         (["a.png"], ["nothing.json"], [], "nothing.json not found"),
@@ -122,3 +125,62 @@ def test_a_folder_that_exists_is_not_touched(
 ) -> None:
     assert paint(files, tmp_path, ["a.png"], ["p1.png"]) == 1
     assert "exists; choose a new folder" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options that name small networks."""
+    folder = tmp_path_factory.mktemp("networks")
+    people, joints = write_people_twin(folder / "p.onnx"), write_joints_twin(folder / "j.onnx")
+    return ["--detector", "dwpose", "--yolox", str(people), "--dwpose", str(joints)]
+
+
+def draw_photograph(path: Path, *lefts: int) -> None:
+    """Save a photograph of people without a file of joints beside it."""
+    picture = Image.new("RGB", (240, 200), SCENE)
+    x, y = np.meshgrid(np.linspace(10, 70, 4), np.linspace(30, 170, 6))
+    joints = np.stack([x.ravel(), y.ravel()], axis=1)[: len(KNOWN)].round()
+    for number, left in enumerate(lefts):
+        draw_person(picture, (left, 20, left + 80, 180), joints + np.array([left, 0]), number)
+    picture.save(path)
+
+
+def test_photographs_without_joints_are_looked_at(
+    tmp_path: Path, detector: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_photograph(tmp_path / "a.png", 60)
+    draw_photograph(tmp_path / "person.png", 140)
+    draw_photograph(tmp_path / "pair.png", 20, 140)
+    draw_photograph(tmp_path / "empty.png")
+    steps = ["--num_steps", "1"]
+    assert paint(tmp_path, tmp_path / "1", ["a.png"], ["person.png"], *detector, *steps) == 0
+    assert Image.open(tmp_path / "1" / "person.png").size == (240, 200)
+    assert paint(tmp_path, tmp_path / "2", ["a.png"], ["pair.png"], *detector, *steps) == 1
+    assert "pair.png: 2 people found" in capsys.readouterr().err
+    surest = [*detector, *steps, "--people", "surest"]
+    assert paint(tmp_path, tmp_path / "2", ["a.png"], ["pair.png"], *surest) == 0
+    assert paint(tmp_path, tmp_path / "3", ["empty.png"], ["person.png"], *surest) == 1
+    assert "empty.png: no person found" in capsys.readouterr().err
+
+
+def test_joints_that_are_found_are_the_ones_that_are_painted(
+    tmp_path: Path, detector: list[str]
+) -> None:
+    """The same picture with its joints in a file, rounded, gives as good as the same painting."""
+    (tmp_path / "photos").mkdir()
+    draw_photograph(tmp_path / "photos" / "a.png", 60)
+    draw_photograph(tmp_path / "photos" / "person.png", 140)
+    photos = tmp_path / "photos"
+    steps = ["--num_steps", "1"]
+    assert paint(photos, tmp_path / "1", ["a.png"], ["person.png"], *detector, *steps) == 0
+    words = ["poses", "extract", "--root", str(photos), "--out", str(photos), *detector]
+    assert main(words) == 0
+    assert paint(photos, tmp_path / "2", ["a.png"], ["person.png"], *steps) == 0
+    file = json.loads((photos / "person.json").read_text())
+    file["keypoints"][4] = [0.1, 0.1, 1.0]
+    (photos / "person.json").write_text(json.dumps(file))
+    assert paint(photos, tmp_path / "3", ["a.png"], ["person.png"], *steps) == 0
+    found, read, moved = (
+        np.asarray(Image.open(tmp_path / folder / "person.png"), float) for folder in "123"
+    )
+    assert np.abs(found - read).mean() < 0.1 * np.abs(found - moved).mean()

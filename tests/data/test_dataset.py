@@ -75,6 +75,20 @@ def test_every_view_reaches_every_cell(make_subject: MakeSubject) -> None:
     assert all(len(set(views)) == 4 for views in shown), "no view twice in a grid"
 
 
+def test_every_choice_of_views_and_references_is_reached(make_subject: MakeSubject) -> None:
+    """Five views, four cells: all 5 choices of four, all 14 splits into references and targets."""
+    people = dataset([make_subject(num_views=5)], flip_probability=0.0)
+    samples = [people.sample(0, epoch) for epoch in range(400)]
+    shown = [numbers_shown(sample) for sample in samples]
+    assert {frozenset(views) for views in shown} == {frozenset(range(5)) - {v} for v in range(5)}
+    splits = {
+        (frozenset(given), frozenset(set(views) - set(given)))
+        for views, sample in zip(shown, samples, strict=True)
+        if (given := [v for v, seen in zip(views, sample.visible, strict=True) if seen])
+    }
+    assert len(splits) == 5 * 14, "a set of references with a set of targets never came"
+
+
 def test_ranges_shapes_and_types(make_subject: MakeSubject) -> None:
     sample = dataset([make_subject()], grid=GridShape(rows=2, cols=3)).sample(0)
     assert sample.images.shape == sample.pose_maps.shape == (6, 3, 40, 30)

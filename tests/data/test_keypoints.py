@@ -4,9 +4,13 @@ import numpy as np
 import torch
 
 from jcdm.data.keypoints import (
+    FACE_FLIP_PERMUTATION,
     FLIP_PERMUTATION,
+    HAND_EDGES,
     JOINT_NAMES,
     flatten_pose,
+    flip_face,
+    flip_hands,
     flip_keypoints,
     keep_in_frame,
 )
@@ -53,3 +57,55 @@ def test_joints_outside_the_frame_are_dropped():
     keypoints[0], keypoints[1], keypoints[2] = (-0.1, 0.5), (0.5, 1.1), (0, 1)
     valid[9] = False
     assert np.flatnonzero(~keep_in_frame(keypoints, valid)).tolist() == [0, 1, 9]
+
+
+def test_a_hand_is_five_fingers_of_four_bones_from_the_wrist():
+    assert len(HAND_EDGES) == 20
+    assert [edge for edge in HAND_EDGES if edge[0] == 0] == [(0, 1 + 4 * f) for f in range(5)]
+    assert [end for _, end in HAND_EDGES] == list(range(1, 21))
+    assert all(end == start + 1 for start, end in HAND_EDGES if start)
+
+
+def test_mirrored_hands_change_places():
+    hands = STREAM.random((2, 21, 3))
+    given = hands.copy()
+    flipped = flip_hands(hands)
+    np.testing.assert_allclose(flipped[0, 4], [1 - hands[1, 4, 0], *hands[1, 4, 1:]])
+    np.testing.assert_allclose(flipped[1, 20], [1 - hands[0, 20, 0], *hands[0, 20, 1:]])
+    np.testing.assert_allclose(flip_hands(flipped), hands, atol=1e-15)
+    np.testing.assert_array_equal(hands, given)
+
+
+def test_a_symmetric_face_is_its_own_mirror_image():
+    """Points of a face drawn by hand after the numbering of the 68 points, right half first."""
+    jaw = [(x, 0.2 + 1.2 * (1 - x * x)) for x in np.linspace(-1, 1, 17)]
+    brows = [(s * x, -0.5 - 0.1 * i % 3) for s, i, x in _brow()]
+    bridge = [(0.0, y) for y in (-0.2, -0.1, 0.0, 0.1)]
+    nostrils = [(x, 0.3 - 0.1 * abs(x)) for x in (-0.2, -0.1, 0.0, 0.1, 0.2)]
+    right_eye = [(-0.7, 0.0), (-0.6, -0.1), (-0.4, -0.1), (-0.3, 0.0), (-0.4, 0.1), (-0.6, 0.1)]
+    left_eye = [(0.3, 0.0), (0.4, -0.1), (0.6, -0.1), (0.7, 0.0), (0.6, 0.1), (0.4, 0.1)]
+    outer = [(x, 0.7 - 0.1 * (0.5 - abs(x))) for x in (-0.5, -0.3, -0.1, 0.0, 0.1, 0.3, 0.5)]
+    outer += [(x, 0.9 - 0.1 * abs(x)) for x in (0.3, 0.1, 0.0, -0.1, -0.3)]
+    inner = [(x, 0.75 - 0.1 * (0.4 - abs(x))) for x in (-0.4, -0.1, 0.0, 0.1, 0.4)]
+    inner += [(x, 0.8) for x in (0.1, 0.0, -0.1)]
+    points = np.array(
+        [*jaw, *brows, *bridge, *nostrils, *right_eye, *left_eye, *outer, *inner], float
+    )
+    face = np.column_stack([0.5 + points[:, 0] / 4, 0.5 + points[:, 1] / 4, np.ones(68)])
+    assert len(np.unique(face, axis=0)) == 68, "equal points would hide a wrong permutation"
+    np.testing.assert_allclose(flip_face(face), face, atol=1e-12)
+
+
+def _brow() -> list[tuple[int, int, float]]:
+    """Side, step from the outer end, and distance from the middle of the ten points of brows."""
+    right = [(-1, step, 0.9 - 0.15 * step) for step in range(5)]
+    return right + [(1, step, 0.9 - 0.15 * step) for step in range(4, -1, -1)]
+
+
+def test_flipping_a_face_twice_changes_nothing():
+    assert sorted(FACE_FLIP_PERMUTATION) == list(range(68))
+    face = STREAM.random((68, 3))
+    flipped = flip_face(face)
+    np.testing.assert_array_equal(flipped[0, 1:], face[16, 1:])
+    assert flipped[0, 0] == 1 - face[16, 0]
+    np.testing.assert_allclose(flip_face(flipped), face, atol=1e-15)

@@ -56,9 +56,60 @@ def test_what_is_written_is_read_back(tmp_path: Path, number: int) -> None:
     assert {pose.size for pose in again} == {(64, 48)}
 
 
+def test_hands_face_and_detector_are_read_back(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    pose = StoredPose(
+        keypoints=random.random((18, 3)).astype(np.float32),
+        size=(64, 48),
+        hands=random.random((2, 21, 3)).astype(np.float32),
+        face=random.random((68, 3)).astype(np.float32),
+        detector="DWPose: a.onnx 0123",
+    )
+    write_pose_file(tmp_path / "a.json", (pose,), origin={"picture_sha256": "x"})
+    (again,) = read_pose_file(tmp_path / "a.json")
+    assert again.hands == pytest.approx(pose.hands, abs=1e-6)
+    assert again.face == pytest.approx(pose.face, abs=1e-6)
+    assert (again.detector, again.size) == (pose.detector, (64, 48))
+    assert json.loads((tmp_path / "a.json").read_text())["origin"] == {"picture_sha256": "x"}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"], "no partial file stays"
+
+
+def test_what_a_file_does_not_say_is_none_and_frames_share_what_it_does(tmp_path: Path) -> None:
+    frames = [{"keypoints": JOINTS, "size": None}, {"keypoints": JOINTS, "detector": "hand"}]
+    content = {"frames": frames, "size": [30, 20], "detector": "camera"}
+    poses = read_pose_file(write(tmp_path / "a.json", content))
+    assert [pose.detector for pose in poses] == ["camera", "hand"]
+    assert [pose.size for pose in poses] == [(30, 20)] * 2
+    assert poses[0].hands is None and poses[0].face is None
+    (bare,) = read_pose_file(write(tmp_path / "b.json", JOINTS))
+    assert bare.detector is None
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pose = StoredPose(keypoints=np.zeros((18, 3)), size=None)
+    write_pose_file(tmp_path / "a.json", (pose,))
+    before = (tmp_path / "a.json").read_text()
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("the disk is full"))
+    with pytest.raises(pytest.fail.Exception):
+        write_pose_file(tmp_path / "a.json", (pose, pose))
+    assert (tmp_path / "a.json").read_text() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
+        (json.dumps({"keypoints": JOINTS, "hands": [[]]}), "hands: found [[]], expected the left"),
+        (
+            json.dumps({"keypoints": JOINTS, "hands": [[], []]}),
+            "hands: found 0 joints; expected 21",
+        ),
+        (json.dumps({"keypoints": JOINTS, "face": JOINTS}), "face: found 18 joints; expected 68"),
+        (json.dumps({"keypoints": JOINTS, "face": 3}), "face: found int joints; expected 68"),
+        (json.dumps({"keypoints": JOINTS, "detector": 3}), "'detector' is 3, expected a name"),
+        (json.dumps({"keypoints": None}), "found NoneType joints"),
         ("{", "cannot be read as JSON"),
         ("3", "holds int"),
         ('{"frames": []}', "'frames' holds nothing"),
@@ -83,7 +134,9 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=19)
-        | st.dictionaries(st.sampled_from(["keypoints", "frames", "size", "x"]), inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["keypoints", "frames", "size", "hands", "x"]), inner, max_size=3
+        )
     ),
     max_leaves=40,
 )

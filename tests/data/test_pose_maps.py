@@ -1,9 +1,15 @@
 """A pose map shows each valid joint and limb in its colour, at any size."""
 
+import statistics
+import time
+
+import cv2
 import numpy as np
 import pytest
+from golden_poses import GoldenPose, golden_names, golden_pose
+from slow_pose_map import Shape, disc, ellipse, slow_map
 
-from jcdm.data.keypoints import flip_keypoints
+from jcdm.data.keypoints import FLIP_PERMUTATION, flip_keypoints
 from jcdm.data.pose_maps import COLOURS, LIMBS, draw_pose_map
 
 KEYPOINTS = np.random.default_rng(3).uniform(0.1, 0.9, (18, 2))
@@ -95,3 +101,68 @@ def test_a_mirrored_pose_has_left_colours_on_the_right_arm():
     np.testing.assert_array_equal(left, drawn)
     row, column = np.argwhere(mirrored.max(axis=2) == 255)[0]
     assert tuple(mirrored[row, column]) in (COLOURS[5], COLOURS[6], COLOURS[7])
+
+
+@pytest.mark.parametrize("name", golden_names(details=False))
+def test_a_body_is_drawn_as_it_always_was(name: str) -> None:
+    pose = golden_pose(name)
+    np.testing.assert_array_equal(draw_pose_map(pose.keypoints, pose.valid, *pose.size), pose.drawn)
+
+
+def body_shapes(pose: GoldenPose) -> list[Shape]:
+    radius = max(1.25, 4 / 512 * max(pose.size))
+    shapes = []
+    for (start, end), colour in zip(LIMBS, COLOURS, strict=False):
+        if pose.valid[start] and pose.valid[end]:
+            distance = ellipse(pose.keypoints[start], pose.keypoints[end], radius, pose.size)
+            shapes.append(Shape(distance=distance, colour=tuple(0.6 * c for c in colour)))
+    for joint in np.flatnonzero(pose.valid):
+        distance = disc(pose.keypoints[joint], radius, pose.size)
+        shapes.append(Shape(distance=distance, colour=COLOURS[joint]))
+    return shapes
+
+
+@pytest.mark.parametrize("name", golden_names(details=False))
+def test_every_pixel_away_from_an_edge_has_the_colour_of_the_topmost_shape(name: str) -> None:
+    pose = golden_pose(name)
+    drawn = draw_pose_map(pose.keypoints, pose.valid, *pose.size)
+    colours, certain = slow_map(body_shapes(pose), pose.size)
+    np.testing.assert_allclose(drawn[certain], colours[certain], atol=10)
+    assert certain.mean() > 0.6
+    assert min(pose.size) < 256 or colours[certain].any(axis=1).sum() > 200
+
+
+def test_a_mirrored_person_has_the_colours_of_left_and_right_exchanged() -> None:
+    pose = golden_pose("front_512x384")
+    drawn = draw_pose_map(pose.keypoints, pose.valid, *pose.size)[:, ::-1]
+    mirrored = draw_pose_map(*flip_keypoints(pose.keypoints, pose.valid), *pose.size)
+    limbs = [LIMBS.index((FLIP_PERMUTATION[a], FLIP_PERMUTATION[b])) for a, b in LIMBS]
+    exchanged = np.full_like(drawn, 1)  # a mixed colour, of which the drawing has none unmixed
+    exchanged[(drawn == 0).all(axis=2)] = 0
+    for mine, other in [*enumerate(FLIP_PERMUTATION)]:
+        exchanged[(drawn == COLOURS[mine]).all(axis=2)] = COLOURS[other]
+    for mine, other in enumerate(limbs):
+        exchanged[(drawn == np.rint(0.6 * np.array(COLOURS[mine]))).all(axis=2)] = np.rint(
+            0.6 * np.array(COLOURS[other])
+        )
+    unmixed = (exchanged != 1).all(axis=2)
+    same = np.abs(exchanged.astype(int) - mirrored).max(axis=2) <= 1
+    assert unmixed.mean() > 0.95 and (unmixed & exchanged.any(axis=2)).sum() > 1500
+    # The smooth edges of a mirrored shape may differ by a pixel; no limb may.
+    assert same[unmixed & exchanged.any(axis=2)].mean() > 0.99
+
+
+def test_five_hundred_maps_a_second_on_one_core() -> None:
+    pose = golden_pose("front_256")
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        seconds = []
+        for _ in range(5):
+            start = time.process_time()
+            for _ in range(50):
+                draw_pose_map(pose.keypoints, pose.valid, 256, 256)
+            seconds.append((time.process_time() - start) / 50)
+    finally:
+        cv2.setNumThreads(threads)
+    assert statistics.median(seconds) < 1 / 500

@@ -5,11 +5,19 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from jcdm.errors import DataError
-from jcdm.evaluation.plots import plot_lines, plot_spread
+from jcdm.evaluation.plots import (
+    Band,
+    plot_bands,
+    plot_boxes,
+    plot_histograms,
+    plot_lines,
+    plot_spread,
+)
 from jcdm.evaluation.sheets import (
     LABEL_WIDTH,
     SheetRow,
     draw_sheet,
+    draw_strip,
     people_sheet,
     save_sheet,
     wrap_label,
@@ -64,6 +72,39 @@ def test_a_sheet_refuses_ragged_input() -> None:
     pictures = (flat(1), np.zeros((3, 3, 3), np.uint8))
     with pytest.raises(DataError, match="one size"):
         draw_sheet([SheetRow(label="anna", pictures=pictures)], ("a", "b"))
+
+
+def test_a_strip_has_its_pictures_in_order_with_gaps(tmp_path: Path) -> None:
+    strip = np.asarray(draw_strip([flat(10), flat(20), flat(30)]))
+    assert strip.shape == (10, 3 * 8 + 2 * 6, 3)
+    assert [int(strip[5, x, 0]) for x in (4, 11, 18, 25, 32)] == [10, 255, 20, 255, 30]
+    file = save_sheet(draw_strip([flat(10)]), tmp_path / "x.jpg")
+    photo = Image.open(file)
+    noise = np.random.default_rng(0).integers(0, 256, (160, 110, 3), np.uint8)
+    assert save_sheet(draw_strip([noise] * 3), tmp_path / "noise.jpg").stat().st_size > 30_000
+    assert photo.format == "JPEG" and abs(np.asarray(photo).astype(int) - 10).max() <= 2
+
+
+def test_plots_have_a_panel_a_score_and_follow_the_data(tmp_path: Path) -> None:
+    def draw(*values: float, names: tuple[str, ...] = ("a", "b")) -> list[bytes]:
+        band = Band(x=[1, 2, 3], mean=values, low=[v - 1 for v in values], high=[5.0] * 3)
+        panels = {name: {"x": values, "y": [1.0, 2.0]} for name in names}
+        files = (
+            plot_bands(dict.fromkeys(names, band), tmp_path / "1.png", xlabel="x", ticks=[1, 3]),
+            plot_boxes(panels, tmp_path / "2.png", height=2),
+            plot_histograms(dict.fromkeys(names, values), tmp_path / "3.png"),
+        )
+        return [file.read_bytes() for file in files]
+
+    def widths() -> list[int]:
+        return [Image.open(tmp_path / f"{number}.png").width for number in (1, 2, 3)]
+
+    first = draw(1, 2, 3)
+    wide = widths()
+    assert first == draw(1, 2, 3)
+    assert all(one != other for one, other in zip(first, draw(1, 2, 4), strict=True))
+    draw(1, 2, 3, names=("a",))
+    assert all(one < other for one, other in zip(widths(), wide, strict=True))
 
 
 def test_plots_show_their_data(tmp_path: Path) -> None:

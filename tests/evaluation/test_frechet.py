@@ -48,6 +48,21 @@ def test_a_set_is_at_distance_0_from_itself(num: int) -> None:
     assert exact_fid(found, found) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize("num", [50, 9])
+def test_statistics_in_blocks_are_those_of_the_whole(
+    num: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, other = features(0, num), features(1, num, shift=0.3)
+    expected = (whole.covariance, exact_fid(whole, other), square_root_fid(whole, other).fid)
+    monkeypatch.setattr(frechet, "_BLOCK", 7)
+    blocks = FeatureSet(whole.features)
+    np.testing.assert_allclose(blocks.covariance, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(blocks.factor.T @ blocks.factor, expected[0], atol=1e-12)
+    again = FeatureSet(other.features)
+    assert exact_fid(blocks, again) == pytest.approx(expected[1], rel=1e-10)
+    assert square_root_fid(blocks, again).fid == pytest.approx(expected[2], rel=1e-6)
+
+
 def test_means_have_the_type_asked_for() -> None:
     drawn = features(0, 30).features
     narrow, wide = FeatureSet(drawn, "float32"), FeatureSet(drawn, "float64")

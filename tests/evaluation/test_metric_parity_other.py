@@ -16,7 +16,7 @@ from jcdm.evaluation.parity.recomputed import SeededNetworks
 from jcdm.evaluation.parity.recorded import MetricFolder
 from jcdm.evaluation.parity.run import run_metric_parity
 from jcdm.evaluation.protocols.networks import Networks
-from jcdm.evaluation.protocols.results import score_folders
+from jcdm.evaluation.protocols.results import Scoring, score_pictures
 
 SEED, SIZE = 77, (60, 72)  # height, width
 TOLERANCES = {
@@ -50,9 +50,10 @@ def draw(folder: Path, *names: str) -> None:
 def record(folder: Path, case: str, networks: Networks) -> dict[str, Any]:
     """Record what a case is expected to give, from one call."""
     evaluation = MetricFolder(folder).evaluation(case)
-    found = score_folders(
-        evaluation.protocol, evaluation.folders, SIZE, networks, scores=SCORES[case]
-    )
+    protocol = evaluation.protocol
+    scoring = Scoring(protocol=protocol, size=SIZE, networks=networks, names=SCORES[case])
+    found = score_pictures(scoring, evaluation.selection)
+    assert found is not None
     values = dict(found.aggregates)
     return {
         "size": [SIZE[1], SIZE[0]],

@@ -1,6 +1,7 @@
 """The paper table: published rows as printed, ours beside them, marks where codes differ."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,42 @@ def test_tables_are_written_as_files(tmp_path: Path) -> None:
     files = write_tables(build_table("market", [OURS]), tmp_path / "new")
     assert [file.name for file in files] == ["table.md", "table.tex", "table.html"]
     assert all(file.read_text(encoding="utf-8") for file in files)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_interval_stands_with_its_score(kind: str) -> None:
+    row = replace(OURS, intervals={"SSIM": (0.7, 0.72), "FID": (9.5, 10.25), "PSNR": (1, 2)})
+    text = " ".join(render_table(build_table("market", [row]), kind).split())
+    if kind == "html":
+        assert "0.7123 <small>[0.7000, 0.7200]</small>" in text
+    else:
+        assert "0.7123 [0.7000, 0.7200]" in text and "9.877 [9.500, 10.250]" in text
+    assert "[1.000" not in text, "an interval without its score"
+    assert text.count("[0.7000") == 1
+    assert "[0" not in render_table(build_table("market", [OURS]), kind)
+
+
+def test_without_a_benchmark_our_rows_stand_alone() -> None:
+    other = replace(OURS, method="copied", is_ours=False)
+    table = build_table(None, [other, OURS])
+    assert table.rows == (other, OURS) and not table.has_marks
+    assert "another code" not in render_table(table, "html")
+    printed = build_table("market", [OURS])
+    assert printed.has_marks and "another code" in render_table(printed, "html")
+
+
+def test_scores_of_persons_have_a_direction_and_come_last() -> None:
+    row = replace(OURS, scores={"garment ΔE": 3.0, "mask-PSNR": 12.3456, "SSIM": 0.5})
+    table = build_table(None, [row])
+    assert table.columns == ("SSIM", "mask-PSNR", "garment ΔE")
+    assert "mask-PSNR ↑" in render_table(table, "md") and "garment ΔE ↓" in render_table(
+        table, "md"
+    )
+    assert "12.346" in render_table(table, "md")
+
+
+def test_equal_rows_are_one_key_and_different_ones_are_not() -> None:
+    assert len({OURS, replace(OURS), replace(OURS, scores={"SSIM": 0.1})}) == 2
 
 
 def test_an_unknown_benchmark_is_named() -> None:

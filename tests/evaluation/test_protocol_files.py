@@ -67,13 +67,13 @@ def test_published_names_pair_and_others_are_skipped(tmp_path: Path) -> None:
     truth, generated = tmp_path / "truth", tmp_path / "generated"
     save(truth, "xb.png", "xpng1.png")
     save(generated, "xa_to_xb.jpg", "xa_to_xjpg1.png", "xa_to_xc.png", "q_to_xa_to_xb.png")
-    pairs, skipped = find_pairs(PROTOCOLS["pcdms"], generated, truth, None)
-    assert [(p.generated.name, p.truth.name) for p in pairs] == [
+    found = find_pairs(PROTOCOLS["pcdms"], generated, truth, None)
+    assert [(p.generated.name, p.truth.name) for p in found.pairs] == [
         ("q_to_xa_to_xb.png", "xb.png"),
         ("xa_to_xb.jpg", "xb.png"),
         ("xa_to_xjpg1.png", "xpng1.png"),
     ]
-    assert skipped == ["xa_to_xc.png"]
+    assert found.without_truth == ["xa_to_xc.png"]
     assert published_truth_name("xa_to_xb.jpg") == "xb.png"
     for path in truth.iterdir():
         path.unlink()
@@ -86,21 +86,30 @@ def test_lists_of_pairs(tmp_path: Path) -> None:
     save(truth, "b.png", "a.png")
     save(generated, "1.jpg", "2.jpg")
     table.write_text("truth,raw\nb.png,1.jpg\na.png,2.jpg\n")
-    pairs, _ = find_pairs(PROTOCOLS["cfld"], generated, truth, table)
-    assert [p.truth.name for p in pairs] == ["b.png", "a.png"]
+    found = find_pairs(PROTOCOLS["cfld"], generated, truth, table)
+    assert [p.truth.name for p in found.pairs] == ["b.png", "a.png"]
     for text, message in (
         ("truth,raw\nc.png,1.jpg\n", "1 of 2 pictures to score not found"),
         ("truth,raw\n", "no row"),
-        ("truth,raw\nb.png\n", "without two names"),
+        ("truth,raw\nb.png,1.jpg\nb.png\n", r"pairs\.csv:3: found \['b\.png'\]"),
+        ("truth,raw\n../b.png,1.jpg\n", r"pairs\.csv:2: found .*expected two names"),
     ):
         table.write_text(text)
         with pytest.raises(DataError, match=message):
-            read_pairs(table, generated, truth)
+            find_pairs(PROTOCOLS["cfld"], generated, truth, table)
     table.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="no CSV text"):
         read_pairs(table, generated, truth)
     with pytest.raises(DataError, match="not found"):
         read_pairs(tmp_path / "absent.csv", generated, truth)
+
+
+def test_broken_rows_are_left_out_and_named(tmp_path: Path) -> None:
+    truth, generated, table = tmp_path / "truth", tmp_path / "generated", tmp_path / "pairs.csv"
+    table.write_text("truth,raw\nb.png\nb.png,1.jpg\n/b.png,1.jpg\n")
+    found = read_pairs(table, generated, truth, "skip")
+    assert [p.truth.name for p in found.pairs] == ["b.png"]
+    assert list(found.bad_rows) == [f"{table}:2", f"{table}:4"]
 
 
 def test_equal_names_pair_and_a_missing_truth_is_no_skip(tmp_path: Path) -> None:
@@ -110,7 +119,7 @@ def test_equal_names_pair_and_a_missing_truth_is_no_skip(tmp_path: Path) -> None
     assert [p.truth.name for p in same_names(generated, truth)] == ["a.png", "b.png"]
     save(generated, "c.jpg")
     with pytest.raises(DataError, match=r"1 of 6 pictures .*c\.jpg"):
-        same_names(generated, truth)
+        find_pairs(PROTOCOLS["cfld"], generated, truth, None)
     save(truth, "a.jpg")
     with pytest.raises(DataError, match="one picture a name"):
         same_names(generated, truth)

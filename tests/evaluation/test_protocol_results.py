@@ -1,6 +1,7 @@
 """Folders scored by a named protocol: values, aggregates, what is left out, every choice."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from torch import nn
 
 from jcdm.errors import CheckpointError, ConfigError, DataError
 from jcdm.evaluation.parity.seeded import seeded_weights
-from jcdm.evaluation.protocols import scoring
+from jcdm.evaluation.protocols import measuring
 from jcdm.evaluation.protocols.networks import Networks, build_inception
 from jcdm.evaluation.protocols.protocol import PROTOCOLS, Protocol
-from jcdm.evaluation.protocols.results import ProtocolResult, score_folders
-from jcdm.evaluation.protocols.scoring import FolderEvaluation, Folders
+from jcdm.evaluation.protocols.results import ProtocolResult, Scoring, score_pictures
+from jcdm.evaluation.protocols.scoring import Evaluation
+from jcdm.evaluation.protocols.selection import Folders, select
 
 SIZE = (64, 56)
 NO_NETWORKS = Networks()
@@ -81,7 +83,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 def score(protocol: Protocol, folders: Folders, *names: str) -> ProtocolResult:
     scores = names or ("psnr", "ssim", "ssim_256", "lpips", "fid_exact")
-    return score_folders(protocol, folders, SIZE, NETWORKS, scores=scores)
+    return run(protocol, folders, NETWORKS, scores)
+
+
+def run(
+    protocol: Protocol, folders: Folders, networks: Networks, scores: Sequence[str] | None = None
+) -> ProtocolResult:
+    scoring = Scoring(protocol=protocol, size=SIZE, networks=networks, names=scores)
+    found = score_pictures(scoring, select(protocol, folders))
+    assert found is not None
+    return found
 
 
 def test_pcdms_lists_drops_and_variances(folders: Folders) -> None:
@@ -103,7 +114,8 @@ def test_tails_are_dropped_and_the_shrunk_batch_stays(folders: Folders) -> None:
     assert found.dropped["fid_real"] == ["r7.jpg", "r8.jpg", "r2.png", "r5.png"]
     assert len(found.dropped["fid_generated"]) == 3
     assert len(found.per_pair["lpips"]) == 4 and len(found.dropped["lpips"]) == 3
-    evaluation = FolderEvaluation(PROTOCOLS["pcdms"], folders, SIZE)
+    protocol = PROTOCOLS["pcdms"]
+    evaluation = Evaluation(protocol, select(protocol, folders), SIZE)
     assert (evaluation.real_batches.batch_after, evaluation.generated_batches.batch_after) == (9, 8)
 
 
@@ -167,12 +179,14 @@ def test_strict_scores_a_set_against_itself_as_0(folders: Folders) -> None:
 def test_streamed_features_equal_the_whole(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evaluation = FolderEvaluation(PROTOCOLS["strict"], folders, SIZE)
+    protocol = PROTOCOLS["strict"]
     network = build_inception(seeded_weights("inception_v3", 1))
-    monkeypatch.setattr(evaluation, "real_files", evaluation.real_files[:5])
-    whole = evaluation.real_features(network).features
-    monkeypatch.setattr(scoring, "COMPUTE_BATCH", 2)
-    streamed = evaluation.real_features(network).features
+    lists = select(protocol, folders)
+    few = replace(lists, real_files=lists.real_files[:5])
+    whole = Evaluation(protocol, few, SIZE).real_features(network).features
+    monkeypatch.setattr(measuring, "COMPUTE_BATCH", 2)
+    monkeypatch.setattr(measuring, "CHUNK", 4)
+    streamed = Evaluation(protocol, few, SIZE).real_features(network).features
     assert whole.shape == (5, 2048)
     np.testing.assert_allclose(streamed, whole, rtol=1e-4, atol=1e-5)
 
@@ -185,26 +199,26 @@ def test_a_flat_picture_poisons_the_published_mean_as_it_did(
     Image.new("RGB", SIZE[::-1], "grey").save(tmp_path / "generated" / "a_to_b.png")
     (tmp_path / "truth" / "b.png").write_bytes((folders.truth / "p0.png").read_bytes())
     flat = Folders(generated=tmp_path / "generated", truth=tmp_path / "truth")
-    published = score_folders(PROTOCOLS["pcdms"], flat, SIZE, NO_NETWORKS)
+    published = run(PROTOCOLS["pcdms"], flat, NO_NETWORKS)
     assert math.isnan(published.aggregates["ssim_256"])
     assert math.isnan(published.reported["ssim_256"])
-    strict = score_folders(PROTOCOLS["strict"], flat, SIZE, NO_NETWORKS)
+    strict = run(PROTOCOLS["strict"], flat, NO_NETWORKS)
     assert math.isfinite(strict.aggregates["ssim_256"])
 
 
 def test_scores_without_weights_are_left_out_with_a_note(folders: Folders) -> None:
-    found = score_folders(PROTOCOLS["pcdms"], folders, SIZE, NO_NETWORKS)
+    found = run(PROTOCOLS["pcdms"], folders, NO_NETWORKS)
     assert "lpips" not in found.aggregates and "fid" not in found.aggregates
     assert [note.split()[0] for note in found.notes] == ["lpips", "fid", "fid_exact", "kid"]
     with pytest.raises(CheckpointError, match="fid was asked for: no Inception-v3 weights"):
-        score_folders(PROTOCOLS["pcdms"], folders, SIZE, NO_NETWORKS, scores=["fid"])
+        run(PROTOCOLS["pcdms"], folders, NO_NETWORKS, ["fid"])
     with pytest.raises(CheckpointError, match="lpips was asked for: no AlexNet weights"):
-        score_folders(PROTOCOLS["pcdms"], folders, SIZE, NO_NETWORKS, scores=["lpips"])
+        run(PROTOCOLS["pcdms"], folders, NO_NETWORKS, ["lpips"])
     with pytest.raises(ConfigError, match="'beauty' is none of protocol pcdms"):
-        score_folders(PROTOCOLS["pcdms"], folders, SIZE, NO_NETWORKS, scores=["beauty"])
+        run(PROTOCOLS["pcdms"], folders, NO_NETWORKS, ["beauty"])
     unreferenced = replace(folders, reference=None)
     with pytest.raises(ConfigError, match="no folder of reference pictures"):
-        score_folders(PROTOCOLS["pcdms"], unreferenced, SIZE, NETWORKS, scores=["fid"])
+        run(PROTOCOLS["pcdms"], unreferenced, NETWORKS, ["fid"])
 
 
 def test_one_reference_picture_is_too_few(folders: Folders, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,7 +9,17 @@ import pytest
 from PIL import Image
 
 from jcdm.errors import DataError
-from jcdm.evaluation.report import Figure, Section, Table, read_report, read_sections, write_report
+from jcdm.evaluation.report import (
+    Card,
+    Figure,
+    Fragment,
+    Listing,
+    Section,
+    Table,
+    read_report,
+    read_sections,
+    write_report,
+)
 from jcdm.records import Scores
 
 
@@ -94,6 +105,50 @@ def test_reports_are_joined_from_their_folders(tmp_path: Path) -> None:
     assert len(set(files)) == 2
     assert all((tmp_path / "joined" / file).is_file() for file in files)
     assert read_sections(tmp_path / "joined")[0].tables == sections[0].tables
+
+
+def test_listings_cards_and_fragments_are_shown_and_read_back(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    Image.new("RGB", (4, 4)).save(photo)
+    listing = Listing(
+        title="Found <i>",
+        columns=("name", "count", "mean"),
+        rows=(("a|b", 12345, 0.123456), ("c", None, 2.0)),
+        is_folded=True,
+    )
+    section = Section(
+        title="More",
+        intro="Few words.",
+        fragments=(Fragment(html="<p>made</p>", markdown="*made*"),),
+        cards=(Card(file=photo, title="1. <u>", lines=("first", "second & last")),),
+        listings=(listing,),
+        notes=("A note.",),
+    )
+    out = tmp_path / "out"
+    page = write(out, section).read_text(encoding="utf-8")
+    addresses = Addresses(page)
+    assert addresses.open == [] and addresses.loaded[0].startswith("data:image/jpeg;base64,")
+    assert "<p>made</p>" in page and "<summary>Found &lt;i&gt;</summary>" in page
+    assert "1. &lt;u&gt;" in page and "<span>second &amp; last</span>" in page
+    assert "<td>12,345</td><td>0.1235</td>" in page and "<td>-</td><td>2</td>" in page
+    assert "Weights:" not in page and "A note." in page
+    text = (out / "report.md").read_text(encoding="utf-8")
+    assert (
+        "| name | count | mean |\n|---|---|---|\n| a\\|b | 12,345 | 0.1235 |\n| c | - | 2 |" in text
+    )
+    assert "*made*" in text and "**1. <u>** first; second & last" in text
+    (back,) = read_sections(out)
+    placed = out / "pictures" / f"01_{tmp_path.name}_photo.jpg"
+    assert back == replace(section, cards=(replace(section.cards[0], file=placed),))
+
+
+def test_reports_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    write(tmp_path, make_section(tmp_path))
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    for key in ("fragments", "cards", "listings", "notes"):
+        del document["sections"][0][key]
+    (tmp_path / "report.json").write_text(json.dumps(document), encoding="utf-8")
+    assert read_sections(tmp_path) == (make_section(tmp_path),)
 
 
 def test_errors_name_the_folder(tmp_path: Path) -> None:

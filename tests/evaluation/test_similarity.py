@@ -112,7 +112,3 @@ def test_bad_pairs_are_refused_in_one_line() -> None:
         structural_similarities(truth, generated[:-1], [(uniform_window(), 1.0)])
     with pytest.raises(DataError, match="odd number"):
         Window(size=8)
-
-
-def test_the_stopwatch_returns_pictures_a_second() -> None:
-    assert similarity.time_similarities((60, 60), num_repeats=1, num_warmup=0) > 0

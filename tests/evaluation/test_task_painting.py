@@ -1,7 +1,10 @@
 """A test task painted whole, in parts, by several processes: the same pictures each time."""
 
+import io
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +16,13 @@ from jcdm.cli.main import main
 from jcdm.data.index import read_index
 from jcdm.data.synthetic import write_dataset
 from jcdm.errors import DataError
-from jcdm.evaluation.task_painting import paint_task, read_task
+from jcdm.evaluation.task_frames import joints_in_frame, place_view, take_frame
+from jcdm.evaluation.task_items import TaskFolders, read_task
+from jcdm.evaluation.task_painting import paint_task
+from jcdm.evaluation.task_truths import nearest, write_truths
+from jcdm.evaluation.truth_poses import pose_reader
 from jcdm.pipelines import JCDMPipeline
+from jcdm.pipelines.inputs import ViewFormat
 from jcdm.pipelines.sampling import SamplingOptions
 
 TINY = Path(__file__).resolve().parents[2] / "assets" / "tiny"
@@ -51,7 +59,7 @@ def items(world: Path) -> list:
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((folder / "generated").iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +86,9 @@ def test_processes_and_batches_paint_the_same(
     for rank in (1, 0):
         paint_task(pipeline, items(world), tmp_path, OPTIONS, batch_size=1, rank=rank, world_size=2)
     for name, content in pictures(tmp_path).items():
-        with Image.open(tmp_path / "generated" / name) as picture:
-            found = np.asarray(picture).astype(int)
-        (tmp_path / "one.png").write_bytes(whole[name])
-        expected = np.asarray(Image.open(tmp_path / "one.png")).astype(int)
+        found = np.asarray(Image.open(io.BytesIO(content))).astype(int)
+        expected = np.asarray(Image.open(io.BytesIO(whole[name]))).astype(int)
         assert np.abs(found - expected).max() <= 1, "batches round differently, and no more"
-        assert content
     assert pictures(tmp_path).keys() == whole.keys()
 
 
@@ -91,7 +96,7 @@ def test_a_cut_run_paints_what_is_missing_and_nothing_else(
     world: Path, pipeline: JCDMPipeline, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     paint_task(pipeline, items(world), tmp_path, OPTIONS)
-    files = sorted((tmp_path / "generated").iterdir(), key=lambda f: "+" in f.name)
+    files = sorted(tmp_path.iterdir(), key=lambda f: "+" in f.name)
     files[0].unlink()
     times = {file: file.stat().st_mtime_ns for file in files[1:]}
     done: list[tuple[int, int]] = []
@@ -101,39 +106,166 @@ def test_a_cut_run_paints_what_is_missing_and_nothing_else(
     assert set(pictures(tmp_path)) == set(whole)
 
 
+@contextmanager
+def framed(pipeline: JCDMPipeline, fit: str) -> Iterator[None]:
+    before = pipeline.config["fit"]
+    pipeline.register_to_config(fit=fit)
+    try:
+        yield
+    finally:
+        pipeline.register_to_config(fit=before)
+
+
 def test_truths_are_the_photographs_in_their_frame(
     world: Path, pipeline: JCDMPipeline, tmp_path: Path
 ) -> None:
-    item = replace(items(world)[0])
-    fit = pipeline.config["fit"]
-    pipeline.register_to_config(fit="112x80")
-    try:
-        paint_task(pipeline, [item], tmp_path, OPTIONS)
-    finally:
-        pipeline.register_to_config(fit=fit)
+    item, folders = items(world)[0], TaskFolders(tmp_path)
+    with framed(pipeline, "112x80"):
+        paint_task(pipeline, [item], folders.generated(0), OPTIONS)
+        write_truths(pipeline, [item], folders)
     (target,) = item.targets
-    truth = Image.open(tmp_path / "truth" / f"{target.image.stem}.png")
+    truth = Image.open(folders.truth / f"{target.image.stem}.png")
     photo = Image.open(target.image).convert("RGB")
     expected = photo.resize((80, 112), Image.Resampling.BICUBIC)
     assert np.array_equal(np.asarray(truth), np.asarray(expected))
-    (painted,) = (tmp_path / "generated").iterdir()
+    (painted,) = folders.generated(0).iterdir()
     assert Image.open(painted).size == (80, 112)
+    assert (
+        pose_reader(folders.poses)(painted.with_name(f"{target.image.stem}.png"))[:, 2].tolist()
+        == target.keypoint_valid.astype(float).tolist()
+    )
+
+
+@pytest.mark.parametrize("fit", ["crop", "letterbox", "112x80"])
+def test_joints_of_a_truth_lie_where_its_picture_shows_them(world: Path, fit: str) -> None:
+    """A dot painted at a joint is found again at the joint of the frame."""
+    view = items(world)[0].targets[0]
+    spec = ViewFormat(height=128, width=80, clip_size=32, fit=fit)
+    photo, placement = place_view(view, spec)
+    joint = int(np.flatnonzero(view.keypoint_valid)[0])
+    canvas = np.zeros((photo.height, photo.width, 3), np.uint8)
+    x, y = view.keypoints[joint] * (photo.width, photo.height)
+    canvas[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2] = 255
+    frame = np.asarray(take_frame(placement.place(Image.fromarray(canvas)), placement))
+    row, column = np.unravel_index(frame[..., 0].argmax(), frame.shape[:2])
+    found = joints_in_frame(view, placement)[joint, :2] * (frame.shape[1], frame.shape[0])
+    assert np.abs(found - (column + 0.5, row + 0.5)).max() < 2
+
+
+def test_reference_rows_are_what_they_say(
+    world: Path, pipeline: JCDMPipeline, tmp_path: Path
+) -> None:
+    folders = TaskFolders(tmp_path)
+    for rank in (1, 0):
+        write_truths(pipeline, items(world), folders, rank=rank, world_size=2)
+    for item in items(world):
+        for name, target in zip(item.names, item.targets, strict=True):
+            copied = np.asarray(Image.open(folders.copied / name))
+            gaps = {
+                float(np.abs(view.keypoints - target.keypoints)[view.keypoint_valid].mean()): view
+                for view in item.references
+            }
+            shown = np.asarray(Image.open(gaps[min(gaps)].image).convert("RGB"))
+            if len(gaps) == 1:
+                assert np.array_equal(copied, shown)
+            truth, vae = (
+                np.asarray(Image.open(folder / f"{target.image.stem}.png")).astype(int)
+                for folder in (folders.truth, folders.reconstructed)
+            )
+            assert 0 < np.abs(truth - vae).mean() < 12
+
+
+def test_the_nearest_reference_is_copied(world: Path) -> None:
+    item = items(world)[1]
+    assert len(item.references) == 2
+    for wanted in item.references:
+        assert nearest(item.references, wanted) is wanted
+
+
+def test_a_bad_photograph_is_named_or_ends_it(
+    world: Path, pipeline: JCDMPipeline, tmp_path: Path
+) -> None:
+    given, folders = items(world), TaskFolders(tmp_path / "out")
+    (tmp_path / "bad.jpg").write_text("no picture")
+    bad = replace(given[0].references[0], image=tmp_path / "bad.jpg")
+    given[0] = replace(given[0], references=(bad,))
+    with pytest.raises(DataError, match=r"bad\.jpg cannot be read"):
+        paint_task(pipeline, given, tmp_path / "stopped", OPTIONS)
+    found = [
+        paint_task(
+            pipeline, given, folders.generated(0), OPTIONS, rank=r, world_size=2, on_bad="skip"
+        )
+        for r in range(2)
+    ]
+    assert list(found[0]) == [0] and "bad.jpg cannot be read" in found[0][0] and not found[1]
+    assert len(list(folders.generated(0).iterdir())) == 3
+    write_truths(pipeline, given, folders, on_bad="skip")
+    with pytest.raises(DataError, match=r"bad\.jpg"):
+        write_truths(pipeline, given, folders)
+
+
+def words(world: Path, tmp_path: Path, *more: str) -> list[str]:
+    found = ["evaluate", "pipeline", "--pipeline", str(TINY), "--task", str(world / "task.json")]
+    found += ["--index", str(world / "index.json"), "--out", str(tmp_path / "out")]
+    found += ["--size", "128x96", "--num_steps", "1", "--cache", str(tmp_path / "cache")]
+    return [*found, *more]
 
 
 def test_the_command_paints_scores_and_goes_on(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["evaluate", "pipeline", "--pipeline", str(TINY), "--task", str(world / "task.json")]
-    words += ["--index", str(world / "index.json"), "--out", str(tmp_path / "out")]
-    words += ["--size", "128x96", "--num_steps", "1"]
-    assert main(words) == 0
-    assert main([*words, "--protocol", "strict"]) == 0
-    assert "4 pairs by protocol strict" in capsys.readouterr().out
+    assert main(words(world, tmp_path)) == 0
+    clip = ["--clip", str(TINY / "image_encoder")]
+    assert main(words(world, tmp_path, "--protocol", "strict", *clip)) == 0
+    printed = capsys.readouterr().out
+    assert "4 pairs by protocol strict" in printed
+    scores = tmp_path / "out" / "scores_strict"
+    assert (scores / "report" / "report.html").is_file()
+    content = json.loads((scores / "scores.json").read_text())
+    assert content["rows"].keys() == {"ground truth", "VAE reconstruction", "copied reference"}
+    assert content["rows"]["ground truth"]["ssim"] == 1
+    assert {"ssim_masked", "clip_i", "view_agreement", "ssim"} <= content["scores"].keys()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["num_items"] == 3 and manifest["config"]["num_steps"] == 1
-    shutil.rmtree(tmp_path / "out" / "scores_strict")
-    assert main([*words, "--protocol", "strict", "--batch_size", "0"]) == 1
+    assert main(words(world, tmp_path, "--protocol", "strict")) == 1
+    assert "exists; choose a new folder" in capsys.readouterr().err
+    assert main(words(world, tmp_path, "--batch_size", "0")) == 1
     assert "--batch_size is 0" in capsys.readouterr().err
+    assert main(words(world, tmp_path, "--seeds", "1", "1")) == 1
+    assert "expected different numbers" in capsys.readouterr().err
+
+
+def test_seeds_are_averaged_and_the_best_of_them_is_renamed(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--protocol", "strict", "--seeds", "3", "4"]
+    assert main(words(world, tmp_path, *more)) == 0
+    folder = tmp_path / "out" / "scores_strict"
+    content = json.loads((folder / "scores.json").read_text())
+    assert content["seeds"] == [3, 4] and content["spread"]["ssim_256"] > 0
+    folder.rename(tmp_path / "mean")
+    capsys.readouterr()
+    assert main(words(world, tmp_path, *more, "--best_of", "true")) == 0
+    assert "ssim_256_best_of_2" in capsys.readouterr().out
+    best = json.loads((folder / "scores.json").read_text())["scores"]
+    assert best["ssim_256_best_of_2"] > content["scores"]["ssim_256"] and "ssim_256" not in best
+    assert main(["evaluate", "table", "--results", str(folder), str(tmp_path / "mean")]) == 0
+    table = capsys.readouterr().out
+    assert "SSIM-256 (best of 2)" in table and "mean of 2 seeds" in table
+    assert table.count("copied reference") == 1
+
+
+def test_what_is_skipped_is_said_in_the_result(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "world"
+    shutil.copytree(world, copy)
+    items(copy)[2].references[0].image.write_bytes(b"")
+    assert main(words(copy, tmp_path, "--protocol", "strict")) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    assert main(words(copy, tmp_path, "--protocol", "strict", "--on_bad", "skip")) == 0
+    content = json.loads((tmp_path / "out" / "scores_strict" / "scores.json").read_text())
+    assert content["num_pairs"] == 3 and list(content["skipped_items"]) == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Which computed number stands against which recorded one, and how far they may be apart."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,13 +19,13 @@ from jcdm.evaluation.protocols.inception import NUM_FEATURES
 Found = Callable[[RecomputedCase, str], Any]
 
 WORDS: Mapping[str, Found] = {
-    "fid_real_order": lambda case, _: _names(case.evaluation.real_files),
-    "fid_generated_order": lambda case, _: _names(case.evaluation.generated_files),
+    "fid_real_order": lambda case, _: _names(case.evaluation.selection.real_files),
+    "fid_generated_order": lambda case, _: _names(case.evaluation.selection.generated_files),
     "fid_real_dropped": lambda case, _: _names(
-        case.evaluation.real_files[case.evaluation.real_batches.num_used :]
+        case.evaluation.selection.real_files[case.evaluation.real_batches.num_used :]
     ),
     "fid_generated_dropped": lambda case, _: _names(
-        case.evaluation.generated_files[case.evaluation.generated_batches.num_used :]
+        case.evaluation.selection.generated_files[case.evaluation.generated_batches.num_used :]
     ),
     "fid_batches/*/*": lambda case, key: _batches(case)[key],
     "batches": lambda case, _: case.evaluation.generated_batches.sizes,
@@ -34,7 +34,7 @@ WORDS: Mapping[str, Found] = {
     "pairs": lambda case, _: _pairs(case),
     "lpips_dropped": lambda case, _: [
         pair.generated.name
-        for pair in case.evaluation.pairs[case.evaluation.lpips_batches.num_used :]
+        for pair in case.evaluation.selection.pairs[case.evaluation.lpips_batches.num_used :]
     ],
     "lpips_dtype": lambda case, _: f"torch.{case.per_image('lpips').dtype}",
     "per_image_dtype/*": lambda case, key: str(case.per_image(key).dtype),
@@ -125,8 +125,10 @@ class Quantities:
     def _crops(self, key: str, recorded: np.ndarray) -> np.ndarray:
         """Cut the recorded window out of the resized pictures, channels first."""
         (top, left), (height, width) = _CORNERS[key], recorded.shape[-2:]
-        folder, read = self.case.evaluation.folders.generated, self.case.evaluation.read_generated
-        pictures = np.stack([read(folder / name) for name in self.case.crop_files])
+        evaluation = self.case.evaluation
+        folder = evaluation.selection.generated_files[0].parent
+        files = [folder / name for name in self.case.crop_files]
+        pictures = np.stack([evaluation.read_generated(file) for file in files])
         windows = pictures[:, top : top + height, left : left + width]
         return rearrange(windows, "n h w c -> n c h w")
 
@@ -136,7 +138,8 @@ class Quantities:
         generated = path == "resized_generated"
         if not generated and not path.startswith("resized_reference"):
             return None
-        files = evaluation.generated_files if generated else evaluation.real_files[: len(recorded)]
+        lists = evaluation.selection
+        files = lists.generated_files if generated else lists.real_files[: len(recorded)]
         if (order := _names(files)) != [entry["file"] for entry in recorded]:
             return same(name, order, [entry["file"] for entry in recorded])
         read = evaluation.read_generated if generated else evaluation.read_truth
@@ -158,13 +161,13 @@ _ARRAYS = {
 }
 
 
-def _names(files: list[Path]) -> list[str]:
+def _names(files: Sequence[Path]) -> list[str]:
     return [path.name for path in files]
 
 
 def _pairs(case: RecomputedCase) -> list[list[str]]:
     """Name the pairs; a list of pairs has the truth first, names that tell it the result."""
-    names = [[pair.generated.name, pair.truth.name] for pair in case.evaluation.pairs]
+    names = [[pair.generated.name, pair.truth.name] for pair in case.evaluation.selection.pairs]
     if case.evaluation.protocol.pairing == "listed":
         return [pair[::-1] for pair in names]
     return names
@@ -173,7 +176,7 @@ def _pairs(case: RecomputedCase) -> list[list[str]]:
 def _edge_files(case: RecomputedCase) -> list[str]:
     """Name the corner cases, by their result or, where pairs are listed, by their truth."""
     listed = case.edge.protocol.pairing == "listed"
-    return [(pair.truth if listed else pair.generated).name for pair in case.edge.pairs]
+    return [(pair.truth if listed else pair.generated).name for pair in case.edge.selection.pairs]
 
 
 def _batches(case: RecomputedCase) -> dict[str, Any]:

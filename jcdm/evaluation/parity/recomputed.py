@@ -13,9 +13,10 @@ from jcdm.evaluation.parity.seeded import digest, seeded_weights
 from jcdm.evaluation.protocols.frechet import FeatureSet, SquareRoot, exact_fid, square_root_fid
 from jcdm.evaluation.protocols.inception import InceptionTrunk
 from jcdm.evaluation.protocols.networks import build_inception, build_perceptual, packaged_heads
+from jcdm.evaluation.protocols.pair_scorers import LPIPS, PerceptualScorer
 from jcdm.evaluation.protocols.perceptual import PerceptualDistance
-from jcdm.evaluation.protocols.results import LPIPS, aggregate, report_line
-from jcdm.evaluation.protocols.scoring import FolderEvaluation
+from jcdm.evaluation.protocols.results import aggregate, report_line
+from jcdm.evaluation.protocols.scoring import Evaluation
 
 _NUM_SPOTS = 4
 
@@ -61,21 +62,35 @@ class RecomputedCase:
 
     def __init__(self, folder: MetricFolder, case: str, networks: SeededNetworks) -> None:
         self.name, self.networks = case, networks
-        self.evaluation = folder.evaluation(case)
-        self.edge = folder.edge_evaluation(case)
+        self.evaluation, self._folder = folder.evaluation(case), folder
         self.crop_files: list[str] = folder.expected[case].get("crop_files", [])
 
-    def _evaluation(self, at_edge: bool) -> FolderEvaluation:
+    @cached_property
+    def edge(self) -> Evaluation:
+        """The protocol on the corner cases, which a record may lack."""
+        return self._folder.edge_evaluation(self.name)
+
+    @property
+    def num_pairs(self) -> int:
+        """Number of pairs of the case."""
+        return len(self.evaluation.selection.pairs)
+
+    def _evaluation(self, at_edge: bool) -> Evaluation:
         return self.edge if at_edge else self.evaluation
 
     @cached_property
     def _lpips(self) -> np.ndarray:
-        return self.evaluation.perceptual(self.networks.perceptual)
+        evaluation = self.evaluation
+        return self._perceptual(evaluation)[: evaluation.lpips_batches.num_used]
+
+    def _perceptual(self, evaluation: Evaluation) -> np.ndarray:
+        scorer = PerceptualScorer(evaluation.protocol, self.networks.perceptual)
+        return evaluation.pair_values([scorer])[LPIPS]
 
     def per_image(self, score: str, *, at_edge: bool = False) -> np.ndarray:
         """Return a score of every pair, or of the corner cases `at_edge`."""
         if score == LPIPS:
-            return self.edge.perceptual(self.networks.perceptual) if at_edge else self._lpips
+            return self._perceptual(self.edge) if at_edge else self._lpips
         return self._evaluation(at_edge).similarities[score]
 
     def aggregates(self, score: str) -> float:
@@ -142,12 +157,12 @@ class RecomputedCase:
                 "sum": int(picture.sum(dtype=np.int64)),
                 "sha256_hwc": hashlib.sha256(picture.tobytes()).hexdigest(),
             }
-            for picture in (self.eight_bits(side, i) for i in range(len(self.evaluation.pairs)))
+            for picture in (self.eight_bits(side, i) for i in range(self.num_pairs))
         ]
 
     def eight_bits(self, side: str, index: int) -> np.ndarray:
         """Return a pair's resized picture in 8 bits, (H,W,3)."""
-        pair = self.evaluation.pairs[index]
+        pair = self.evaluation.selection.pairs[index]
         if side == "truth":
             picture = self.evaluation.read_truth(pair.truth)
         else:

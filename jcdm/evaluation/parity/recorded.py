@@ -10,7 +10,8 @@ import numpy as np
 from jcdm.errors import DataError
 from jcdm.evaluation.protocols.pictures import Size
 from jcdm.evaluation.protocols.protocol import PROTOCOLS, Protocol
-from jcdm.evaluation.protocols.scoring import FolderEvaluation, Folders
+from jcdm.evaluation.protocols.scoring import Evaluation
+from jcdm.evaluation.protocols.selection import Folders, select
 
 EXPECTED, ARRAYS = "expected.json", "intermediates.npz"
 _GENERATED = {"pcdms": "generated", "cfld": "raw"}  # folder names of a protocol's results
@@ -57,7 +58,7 @@ class MetricFolder:
                 return height, width
         raise DataError(f"{EXPECTED} names no size of {case}; expected [width, height].")
 
-    def evaluation(self, case: str) -> FolderEvaluation:
+    def evaluation(self, case: str) -> Evaluation:
         """Set up a case's protocol on the recorded pictures."""
         protocol, suffix = self.cases[case], case.partition("_")[2]
         folders = Folders(
@@ -66,14 +67,15 @@ class MetricFolder:
             reference=self.folder / f"reference_{suffix}",
             pairs=self.folder / f"pairs_{suffix}.csv",
         )
-        return FolderEvaluation(protocol, folders, self.size(case))
+        return Evaluation(protocol, select(protocol, folders), self.size(case))
 
-    def edge_evaluation(self, case: str) -> FolderEvaluation:
+    def edge_evaluation(self, case: str) -> Evaluation:
         """Set up a case's protocol on the corner cases."""
         folders = Folders(
             generated=self.folder / "edge_generated", truth=self.folder / "edge_truth"
         )
-        return FolderEvaluation(self.cases[case], folders, self.size(case))
+        protocol = self.cases[case]
+        return Evaluation(protocol, select(protocol, folders), self.size(case))
 
 
 def _read_expected(path: Path) -> dict[str, Any]:

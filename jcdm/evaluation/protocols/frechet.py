@@ -4,8 +4,10 @@ Sources: Heusel et al. (2017), FID; Binkowski et al. (2018), KID.
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -13,7 +15,7 @@ from scipy.linalg import LinAlgWarning, qr, sqrtm, svdvals
 
 from jcdm.errors import DataError
 
-_BLOCK = 2048  # rows of a kernel matrix held at once
+_BLOCK = 4096  # features held in float64 at once: 64 MB of 2048 numbers each
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,34 @@ class FeatureSet:
     @cached_property
     def mean(self) -> np.ndarray:
         """Mean feature (D,)."""
-        return self.features.astype(self.mean_dtype, copy=False).mean(axis=0)
+        return self.features.mean(axis=0, dtype=self.mean_dtype)
 
     @cached_property
     def covariance(self) -> np.ndarray:
         """Covariance (D,D), float64."""
-        return np.cov(self.features.astype(np.float64), rowvar=False)
+        if len(self.features) <= _BLOCK:
+            return np.cov(self.features.astype(np.float64), rowvar=False)
+        width = self.features.shape[1]
+        total = np.zeros((width, width))
+        for rows in self._centred():
+            total += rows.T @ rows
+        return total / (len(self.features) - 1)
 
     @cached_property
     def factor(self) -> np.ndarray:
         """A matrix R (at most D rows) with covariance = R'R, found without rounding it first."""
-        rows = self.features.astype(np.float64)
-        rows = (rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1)
-        if len(rows) <= rows.shape[1]:
-            return rows
-        return qr(rows, mode="r", check_finite=False)[0][: rows.shape[1]]
+        rows = np.zeros((0, self.features.shape[1]))
+        for block in self._centred():
+            rows = np.concatenate([rows, block])
+            if len(rows) > rows.shape[1]:
+                rows = qr(rows, mode="r", check_finite=False)[0][: rows.shape[1]]
+        return rows / np.sqrt(len(self.features) - 1)
+
+    def _centred(self) -> Iterator[np.ndarray]:
+        """Features without their mean, float64, a block at a time: a whole copy would be large."""
+        mean = self.features.mean(axis=0, dtype=np.float64)
+        for start in range(0, len(self.features), _BLOCK):
+            yield self.features[start : start + _BLOCK] - mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +124,8 @@ def kid(real: FeatureSet, generated: FeatureSet) -> float:
 
     No subsets are drawn, so the number has no randomness; it may be slightly below 0.
     """
-    x, y = real.features.astype(np.float64), generated.features.astype(np.float64)
-    within = _kernel_mean(x, x, skip_diagonal=True) + _kernel_mean(y, y, skip_diagonal=True)
-    return within - 2 * _kernel_mean(x, y, skip_diagonal=False)
+    x, y = real.features, generated.features
+    return _mean_within(x) + _mean_within(y) - 2 * _mean_between(x, y)
 
 
 def _root(product: np.ndarray) -> np.ndarray:
@@ -120,12 +134,30 @@ def _root(product: np.ndarray) -> np.ndarray:
         return np.asarray(sqrtm(product))
 
 
-def _kernel_mean(x: np.ndarray, y: np.ndarray, *, skip_diagonal: bool) -> float:
-    """Mean of the kernel over all pairs, pictures with themselves left out of a set's own."""
+def _mean_between(x: np.ndarray, y: np.ndarray) -> float:
+    """Mean of the kernel over all pairs of two sets."""
+    total = sum(_kernel_sum(a, b) for a in _float64_blocks(x) for b in _float64_blocks(y))
+    return total / (len(x) * len(y))
+
+
+def _mean_within(x: np.ndarray) -> float:
+    """Mean of the kernel over all pairs of a set's pictures, each with itself left out."""
     total = 0.0
-    for start in range(0, len(x), _BLOCK):
-        total += float(((x[start : start + _BLOCK] @ y.T / x.shape[1] + 1) ** 3).sum())
-    if not skip_diagonal:
-        return total / (len(x) * len(y))
-    total -= float(((np.square(x).sum(axis=1) / x.shape[1] + 1) ** 3).sum())
+    for i, a in enumerate(_float64_blocks(x)):
+        total -= float(((np.square(a).sum(axis=1) / x.shape[1] + 1) ** 3).sum())
+        total += _kernel_sum(a, a)
+        for b in islice(_float64_blocks(x), i):  # the kernel is symmetric
+            total += 2 * _kernel_sum(a, b)
     return total / (len(x) * (len(x) - 1))
+
+
+def _kernel_sum(x: np.ndarray, y: np.ndarray) -> float:
+    kernel = x @ y.T
+    kernel /= x.shape[1]
+    kernel += 1
+    return float(np.vdot(kernel * kernel, kernel))
+
+
+def _float64_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _BLOCK):
+        yield rows[start : start + _BLOCK].astype(np.float64)

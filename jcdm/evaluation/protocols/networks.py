@@ -3,16 +3,20 @@
 Everything is read from local files; nothing is downloaded.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from jcdm.compat.checkpoint_files import read_checkpoint
+from jcdm.compat.hub_files import local_file
 from jcdm.errors import CheckpointError
 from jcdm.evaluation.protocols import inception, perceptual
 from jcdm.evaluation.protocols.inception import InceptionTrunk
@@ -35,7 +39,7 @@ class Networks:
 def load_networks(
     inception_file: Path | None, alexnet_file: Path | None, lpips_heads: Path | None = None
 ) -> Networks:
-    """Load what there are files for, onto a GPU where there is one.
+    """Load what there are files for, local or `hub:owner/name/file`, onto a GPU if there is one.
 
     lpips_heads: None = the file inside the installed `lpips` package.
     """
@@ -47,13 +51,14 @@ def load_networks(
 
 def load_inception(path: Path) -> InceptionTrunk:
     """Load torchvision's `inception_v3` weights. Errors: CheckpointError."""
-    return build_inception(read_checkpoint(path), str(path))
+    return build_inception(read_checkpoint(local_file(path)), str(path))
 
 
 def load_perceptual(alexnet: Path, heads: Path | None = None) -> PerceptualDistance:
     """Load torchvision's `alexnet` weights and the heads of LPIPS 0.1. Errors: CheckpointError."""
-    tensors = read_checkpoint(heads or packaged_heads())
-    return build_perceptual(read_checkpoint(alexnet), tensors, str(alexnet), str(heads or "lpips"))
+    weights = read_checkpoint(local_file(alexnet))
+    tensors = read_checkpoint(local_file(heads) if heads else packaged_heads())
+    return build_perceptual(weights, tensors, str(alexnet), str(heads or "lpips"))
 
 
 def build_inception(tensors: Mapping[str, Tensor], where: str = "weights") -> InceptionTrunk:
@@ -96,6 +101,29 @@ def weight_shapes(network: str) -> dict[str, tuple[int, ...]]:
     kind, heads = builders[network]
     with torch.device("meta"):
         return _shapes(kind()) | dict(heads)
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Hash all numbers of a network with their names: SHA-256, hexadecimal."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+@torch.no_grad()
+def run_network(network: nn.Module, *inputs: Tensor) -> np.ndarray:
+    """Call a network in full float32: a GPU's short format for convolutions would show in FID."""
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        return network(*inputs).float().cpu().numpy()
+
+
+def stack_pictures(pictures: Sequence[np.ndarray], network: nn.Module) -> Tensor:
+    """Put pictures (H,W,3) where a network is: (N,3,H,W)."""
+    device = next(network.parameters()).device
+    batch = torch.from_numpy(np.stack(pictures)).to(device)
+    return rearrange(batch, "n h w c -> n c h w").contiguous()
 
 
 def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:

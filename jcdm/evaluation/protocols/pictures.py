@@ -1,5 +1,6 @@
 """Read and resize a picture the way a protocol does: a file in, float32 (H,W,3) out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,19 @@ def read_resized(path: Path, size: Size, resize: Resize, decode: Decode = "plain
     if resize == "opencv_cubic":
         return _opencv_cubic(picture, size)
     return eight_bits(picture, size, resize).astype(np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureReader:
+    """Reads pictures at one size (height, width), in one way: see `read_resized`."""
+
+    size: Size
+    resize: Resize
+    decode: Decode
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """Read a picture: (H,W,3) float32. Errors: MissingViewError, DataError."""
+        return read_resized(path, self.size, self.resize, self.decode)
 
 
 def eight_bits(picture: Image.Image, size: Size, resize: Resize) -> np.ndarray:

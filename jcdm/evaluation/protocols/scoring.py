@@ -1,194 +1,139 @@
-"""Score folders of pictures by a named protocol, step by step, each step computed once."""
+"""Score lists of pictures by a named protocol, step by step, each step computed once."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
-from einops import rearrange
-from torch import Tensor, nn
 
-from jcdm.evaluation.protocols import similarity
-from jcdm.evaluation.protocols.files import (
-    Batching,
-    Pair,
-    find_pairs,
-    list_pictures,
-    make_batches,
-)
+from jcdm.evaluation.pair_scores import PairScorer
+from jcdm.evaluation.protocols.files import Batching, make_batches
 from jcdm.evaluation.protocols.frechet import FeatureSet
-from jcdm.evaluation.protocols.inception import NUM_FEATURES, InceptionTrunk, prepare_pictures
-from jcdm.evaluation.protocols.perceptual import PerceptualDistance
-from jcdm.evaluation.protocols.pictures import Size, read_resized
+from jcdm.evaluation.protocols.inception import InceptionTrunk
+from jcdm.evaluation.protocols.measurements import (
+    FEATURES,
+    FeatureMeasurement,
+    PairMeasurement,
+    PoseReader,
+)
+from jcdm.evaluation.protocols.measuring import Measured, Work, measure, share
+from jcdm.evaluation.protocols.pair_scorers import SimilarityScorer
+from jcdm.evaluation.protocols.pictures import PictureReader, Size
 from jcdm.evaluation.protocols.protocol import Protocol
+from jcdm.evaluation.protocols.selection import Selection
 
-COMPUTE_BATCH = 16  # pictures a network sees at once; changes no number beyond rounding
-SCORE_DTYPES = {"psnr": "float64"}  # of a value a pair; all others are float32, as published
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
-    """What is scored. reference: FID's real side; pairs: CSV list, for protocols that take one."""
-
-    generated: Path
-    truth: Path
-    reference: Path | None = None
-    pairs: Path | None = None
+NO_POSE = np.zeros((18, 3), np.float32)
 
 
-class FolderEvaluation:
-    """The steps of a protocol on folders, at size (height, width). Errors: DataError."""
+class Evaluation:
+    """The steps of a protocol on lists of files, at size (height, width). Errors: DataError.
 
-    def __init__(self, protocol: Protocol, folders: Folders, size: Size) -> None:
-        self.protocol, self.folders, self.size = protocol, folders, size
+    work: where numbers are kept, and what a bad picture does; where they are left out, a pair with
+    one is left out of everything, and a picture of a set of the set; `bad` names them, with the
+    reason, and `selection` is what is left. poses: of true pictures.
+    """
 
-    @cached_property
-    def _found_pairs(self) -> tuple[list[Pair], list[str]]:
-        folders = self.folders
-        return find_pairs(self.protocol, folders.generated, folders.truth, folders.pairs)
-
-    @property
-    def pairs(self) -> list[Pair]:
-        """Pairs in scoring order."""
-        return self._found_pairs[0]
-
-    @property
-    def skipped(self) -> list[str]:
-        """Generated pictures without truth, which the protocol passes over."""
-        return self._found_pairs[1]
-
-    @cached_property
-    def real_files(self) -> list[Path]:
-        """FID's real side, in order, before batches drop any."""
-        if self.folders.reference is None:
-            return []
-        suffixes, by_suffix = self.protocol.reference_suffixes, self.protocol.by_suffix
-        return list_pictures(self.folders.reference, suffixes, by_suffix=by_suffix)
-
-    @cached_property
-    def generated_files(self) -> list[Path]:
-        """FID's generated side, in order, before batches drop any."""
-        if self.protocol.fid_generated == "pairs":
-            return [pair.generated for pair in self.pairs]
-        suffixes, by_suffix = self.protocol.reference_suffixes, self.protocol.by_suffix
-        return list_pictures(self.folders.generated, suffixes, by_suffix=by_suffix)
+    def __init__(
+        self,
+        protocol: Protocol,
+        selection: Selection,
+        size: Size,
+        *,
+        work: Work | None = None,
+        poses: PoseReader | None = None,
+    ) -> None:
+        self.protocol, self.selection, self.size = protocol, selection, size
+        self.work, self.poses = work or Work(), poses or (lambda _path: NO_POSE)
+        self.bad: dict[str, str] = {}
+        decode = protocol.decode
+        self.read_truth = PictureReader(size=size, resize=protocol.truth_resize, decode=decode)
+        self.read_generated = PictureReader(
+            size=size, resize=protocol.generated_resize, decode=decode
+        )
 
     @property
     def real_batches(self) -> Batching:
         """Batches of FID's real side, which comes first."""
-        choice = self.protocol
-        return make_batches(len(self.real_files), choice.fid_batch, drop_tail=choice.fid_drop_tail)
+        choice, count = self.protocol, len(self.selection.real_files)
+        return make_batches(count, choice.fid_batch, drop_tail=choice.fid_drop_tail)
 
     @property
     def generated_batches(self) -> Batching:
         """Batches of FID's generated side; a batch that shrank stays so."""
-        batch = self.real_batches.batch_after
-        drop = self.protocol.fid_drop_tail
-        return make_batches(len(self.generated_files), batch, drop_tail=drop)
+        batch, count = self.real_batches.batch_after, len(self.selection.generated_files)
+        return make_batches(count, batch, drop_tail=self.protocol.fid_drop_tail)
 
     @property
     def lpips_batches(self) -> Batching:
         """Batches of LPIPS over the pairs."""
-        choice = self.protocol
-        return make_batches(len(self.pairs), choice.lpips_batch, drop_tail=choice.lpips_drop_tail)
+        choice, count = self.protocol, len(self.selection.pairs)
+        return make_batches(count, choice.lpips_batch, drop_tail=choice.lpips_drop_tail)
 
-    def read_truth(self, path: Path) -> np.ndarray:
-        """Read a truth or reference picture: (H,W,3) float32."""
-        return read_resized(path, self.size, self.protocol.truth_resize, self.protocol.decode)
-
-    def read_generated(self, path: Path) -> np.ndarray:
-        """Read a generated picture: (H,W,3) float32."""
-        return read_resized(path, self.size, self.protocol.generated_resize, self.protocol.decode)
+    def pair_values(self, scorers: Sequence[PairScorer]) -> dict[str, np.ndarray]:
+        """Values of every pair that can be read: name -> (num_pairs,)."""
+        measurement = PairMeasurement(
+            generated=self.read_generated,
+            truth=self.read_truth,
+            poses=self.poses,
+            scorers=scorers,
+        )
+        pairs = self.selection.pairs
+        found = measure(pairs, measurement, self.work, "pairs")
+        if found.bad:
+            self._leave_out_pairs(found)
+        return found.values
 
     @cached_property
     def similarities(self) -> dict[str, np.ndarray]:
         """Scores of every pair that need no network: name -> (num_pairs,)."""
-        rows = [
-            pair_scores(
-                self.protocol, self.read_truth(pair.truth), self.read_generated(pair.generated)
-            )
-            for pair in self.pairs
-        ]
-        return {
-            name: np.array([row[name] for row in rows], dtype=SCORE_DTYPES.get(name, "float32"))
-            for name in self.protocol.scores
-        }
-
-    def perceptual(self, network: PerceptualDistance) -> np.ndarray:
-        """LPIPS of the pairs that batches leave over, generated first: (n,) float32."""
-        used = self.pairs[: self.lpips_batches.num_used]
-        found = []
-        for chunk in _chunks(used):
-            pictures = (
-                _stack([self.read_generated(pair.generated) for pair in chunk], network),
-                _stack([self.read_truth(pair.truth) for pair in chunk], network),
-            )
-            if self.protocol.lpips_range == "symmetric":
-                pictures = (2 * pictures[0] - 1, 2 * pictures[1] - 1)
-            found.append(_run(network, *pictures))
-        return np.concatenate(found)
+        return self.pair_values([SimilarityScorer(self.protocol)])
 
     def real_features(self, network: InceptionTrunk) -> FeatureSet:
         """Features of the reference pictures that batches leave over."""
-        return self._features(
-            network, self.real_files[: self.real_batches.num_used], self.read_truth
-        )
+        found = self._features(network, self.read_truth, self.selection.real_files, "reference")
+        if found.bad:
+            files = self._leave_out(self.selection.real_files, found)
+            self.selection = replace(self.selection, real_files=files)
+        return self._set(found, self.real_batches)
 
     def generated_features(self, network: InceptionTrunk) -> FeatureSet:
-        """Features of the generated pictures that batches leave over."""
-        used = self.generated_files[: self.generated_batches.num_used]
-        return self._features(network, used, self.read_generated)
+        """Features of the generated pictures that batches leave over; after those of references."""
+        files = self.selection.generated_files
+        found = self._features(network, self.read_generated, files, "generated")
+        if found.bad:
+            files = self._leave_out(files, found)
+            self.selection = replace(self.selection, generated_files=files)
+        return self._set(found, self.generated_batches)
+
+    def share_features(self, network: InceptionTrunk) -> None:
+        """Compute this process's part of the features, for the process that goes on."""
+        real, generated = self.selection.real_files, self.selection.generated_files
+        share(real, self._measurement(network, self.read_truth), self.work)
+        share(generated, self._measurement(network, self.read_generated), self.work)
+
+    def _measurement(self, network: InceptionTrunk, reader: PictureReader) -> FeatureMeasurement:
+        return FeatureMeasurement(network=network, reader=reader, protocol=self.protocol)
 
     def _features(
-        self, network: InceptionTrunk, files: list[Path], read: Callable[[Path], np.ndarray]
-    ) -> FeatureSet:
-        choice = self.protocol
-        found = [np.zeros((0, NUM_FEATURES), np.float32)]
-        for chunk in _chunks(files):
-            prepared = prepare_pictures(
-                _stack([read(path) for path in chunk], network),
-                symmetric=choice.inception_input == "symmetric",
-                antialias=choice.inception_antialias,
-            )
-            found.append(_run(network, prepared))
-        return FeatureSet(np.concatenate(found), choice.fid_mean_dtype)
+        self, network: InceptionTrunk, reader: PictureReader, files: Sequence[Path], side: str
+    ) -> Measured:
+        measurement = self._measurement(network, reader)
+        return measure(files, measurement, self.work, f"{side} pictures")
 
+    def _set(self, found: Measured, batching: Batching) -> FeatureSet:
+        features = found.values.get(FEATURES, np.zeros((0, 1), np.float32))
+        return FeatureSet(features[: batching.num_used], self.protocol.fid_mean_dtype)
 
-def pair_scores(protocol: Protocol, truth: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """Score one pair of pictures (H,W,3) float32 by everything that needs no network."""
-    fixed = protocol.ssim_256_range == "fixed"
-    spread = 1.0 if fixed else similarity.value_range(generated)
-    kinds = [
-        (similarity.uniform_window(protocol.ssim_window), 1.0),
-        (similarity.gaussian_window(protocol.sigma), spread),
-    ]
-    uniform, gaussian = similarity.structural_similarities(truth, generated, kinds)
-    scores = {
-        "psnr": similarity.psnr(truth, generated),
-        "ssim": uniform,
-        "ssim_256": gaussian,
-        "mae": similarity.relative_error(truth, generated),
-        "l1": similarity.mean_difference(truth, generated),
-    }
-    return {name: scores[name] for name in protocol.scores}
+    def _leave_out_pairs(self, found: Measured) -> None:
+        """Take bad pairs out of all lists."""
+        pairs = self.selection.pairs
+        self.bad |= {pairs[i].generated.name: reason for i, reason in found.bad.items()}
+        doomed = {pairs[i].generated for i in found.bad}
+        files = [path for path in self.selection.generated_files if path not in doomed]
+        kept = [pair for i, pair in enumerate(pairs) if i not in found.bad]
+        self.selection = replace(self.selection, pairs=kept, generated_files=files)
 
-
-def _chunks(items: Sequence) -> Iterator[Sequence]:
-    for start in range(0, len(items), COMPUTE_BATCH):
-        yield items[start : start + COMPUTE_BATCH]
-
-
-def _stack(pictures: list[np.ndarray], network: nn.Module) -> Tensor:
-    """Put pictures (H,W,3) where a network is: (N,3,H,W)."""
-    device = next(network.parameters()).device
-    batch = torch.from_numpy(np.stack(pictures)).to(device)
-    return rearrange(batch, "n h w c -> n c h w").contiguous()
-
-
-@torch.no_grad()
-def _run(network: nn.Module, *inputs: Tensor) -> np.ndarray:
-    """Call a network in full float32: a GPU's short format for convolutions would show in FID."""
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        return network(*inputs).float().cpu().numpy()
+    def _leave_out(self, files: Sequence[Path], found: Measured) -> list[Path]:
+        self.bad |= {files[i].name: reason for i, reason in found.bad.items()}
+        return [path for i, path in enumerate(files) if i not in found.bad]

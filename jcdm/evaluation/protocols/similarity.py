@@ -6,10 +6,8 @@ how a filter continues a picture there does not matter.
 """
 
 import math
-import time
 from dataclasses import dataclass
 from functools import cache
-from statistics import median
 
 import cv2
 import numpy as np
@@ -63,6 +61,18 @@ def value_range(picture: np.ndarray) -> float:
     return float(picture.max() - picture.min())
 
 
+def published_kinds(
+    generated: np.ndarray, *, size: int, sigma: float, fixed_range: bool
+) -> list[tuple[Window, float]]:
+    """List the kinds `ssim` and `ssim_256` of a protocol: equal weights, and Gaussian ones.
+
+    size: pixels a side of the first. fixed_range: the second's range is 1, not the generated
+    picture's own.
+    """
+    spread = 1.0 if fixed_range else value_range(generated)
+    return [(uniform_window(size), 1.0), (gaussian_window(sigma), spread)]
+
+
 def structural_similarities(
     truth: np.ndarray, generated: np.ndarray, kinds: list[tuple[Window, float]]
 ) -> list[float]:
@@ -81,6 +91,25 @@ def structural_similarities(
     return (values / truth.shape[2]).tolist()
 
 
+def similarity_map(
+    truth: np.ndarray, generated: np.ndarray, kind: tuple[Window, float]
+) -> np.ndarray:
+    """Structural similarity at every place, mean over channels: (H,W,3) -> (H,W) float64.
+
+    A window belongs to its middle pixel; NaN at the border, where no window is inside the picture.
+    The mean over all other places is what `structural_similarities` has. Errors: DataError.
+    """
+    window, spread = kind
+    _check(truth, generated, window.size)
+    found = np.full(truth.shape[:2], math.nan)
+    edge = window.size // 2
+    if spread > 0:
+        planes = (_moments(truth[..., i], generated[..., i]) for i in range(truth.shape[2]))
+        maps = [_similarity_plane(moments, origin, window, spread) for moments, origin in planes]
+        found[edge:-edge, edge:-edge] = np.mean(maps, axis=0, dtype=np.float64)
+    return found
+
+
 def psnr(truth: np.ndarray, generated: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB, range 1; infinite for identical pictures."""
     error = float(np.mean((truth - generated) ** 2, dtype=np.float64))
@@ -96,22 +125,6 @@ def relative_error(truth: np.ndarray, generated: np.ndarray) -> float:
 def mean_difference(truth: np.ndarray, generated: np.ndarray) -> float:
     """L1: mean |a - b|."""
     return float(np.abs(truth - generated).mean())
-
-
-def time_similarities(
-    size: tuple[int, int] = (256, 176), *, num_repeats: int = 15, num_warmup: int = 3
-) -> float:
-    """Measure pictures a second of both SSIMs and PSNR: median of repeats after warm-up."""
-    rng = np.random.default_rng(0)
-    pair = [rng.random((*size, 3), dtype=np.float32) for _ in range(2)]
-    kinds = [(uniform_window(), 1.0), (gaussian_window(1.5), value_range(pair[1]))]
-    seconds = []
-    for _ in range(num_warmup + num_repeats):
-        start = time.perf_counter()
-        structural_similarities(pair[0], pair[1], kinds)
-        psnr(pair[0], pair[1])
-        seconds.append(time.perf_counter() - start)
-    return 1 / median(seconds[num_warmup:])
 
 
 Moments = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -132,7 +145,12 @@ def _moments(truth: np.ndarray, generated: np.ndarray) -> tuple[Moments, float]:
 
 
 def _similarity(moments: Moments, origin: float, window: Window, spread: float) -> float:
-    """Mean over all windows of Wang et al. (2004), equation 13, as a product of two losses.
+    """Mean over all windows inside the picture."""
+    return float(_similarity_plane(moments, origin, window, spread).mean(dtype=np.float64))
+
+
+def _similarity_plane(moments: Moments, origin: float, window: Window, spread: float) -> np.ndarray:
+    """Similarity of all windows, Wang et al. (2004), equation 13, as a product of two losses.
 
     2ab + c over a^2 + b^2 + c is 1 - (a - b)^2 / (a^2 + b^2 + c); with the variance of x - y the
     contrast term is the same. Where the pictures agree nothing is rounded, as it would be in
@@ -155,8 +173,7 @@ def _similarity(moments: Moments, origin: float, window: Window, spread: float) 
     mean_x += mean_y
     mean_x += c1
     shift /= mean_x
-    similar = (1 - shift) * (1 - loss)
-    return float(similar.mean(dtype=np.float64))
+    return (1 - shift) * (1 - loss)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Measured speed: timed with warm-up and repeats, reported as medians."""

@@ -1,0 +1,27 @@
+"""What a report says about each score, in a few words."""
+
+MEANINGS = {  # by the heading of its column; a score without one by its own name
+    "SSIM-51": "structural similarity, equal weights, range 1, sample covariance",
+    "SSIM-256": "structural similarity, Gaussian weights, on values from 0 to 255",
+    "PSNR": "peak signal-to-noise ratio in dB",
+    "LPIPS": "learned perceptual distance (Zhang et al., 2018), AlexNet",
+    "FID": "Fréchet distance of Inception features, as the protocol's code computes it",
+    "fid_exact": "the same distance with an exact matrix square root",
+    "KID": "kernel distance of Inception features (Bińkowski et al., 2018)",
+    "MAE": "mean absolute error, as the protocol's code computes it",
+    "L1": "mean absolute difference of pixels, as the protocol's code computes it",
+    "mask-SSIM-51": "SSIM-51 with the background black: a mask made from the true pose",
+    "mask-SSIM-256": "SSIM-256 with the background black",
+    "mask-PSNR": "PSNR of the mask's pixels",
+    "mask-LPIPS": "LPIPS with the background black",
+    "face SSIM": "mean of SSIM-256's map over the face, where the true pose shows one",
+    "face LPIPS": "LPIPS of the face, where the true pose shows one",
+    "garment SSIM": "mean of SSIM-256's map over the clothes",
+    "garment ΔE": "CIEDE2000 between the clothes' mean colours; 1 to 2 is just noticeable",
+    "CLIP-I": "cosine of the CLIP image embeddings",
+    "PCKh": "share of the true joints found within half a head size",
+    "OKS": "object keypoint similarity of the pose found, as COCO's",
+    "view agreement": "CLIP cosine between views painted together, minus that of the true views",
+    "view_agreement_gap": "mean absolute difference of these cosines, pair by pair of views",
+    "garment ΔE between views": "ΔE between views painted together, minus that of the true views",
+}

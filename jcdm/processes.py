@@ -1,0 +1,15 @@
+"""The processes that `accelerate launch` started, for commands that train nothing."""
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+
+
+def process_state() -> PartialState:
+    """Join the other processes, on the accelerator or, where there is none, on the CPU.
+
+    Plain `PartialState()` ignores ACCELERATE_USE_CPU: processes on the CPU would each believe to be
+    alone, and all do the whole work.
+    """
+    on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+    return PartialState(cpu=on_cpu)

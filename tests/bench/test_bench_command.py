@@ -1,0 +1,48 @@
+"""`bench data` and `bench evaluate` on small amounts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jcdm.bench import data, evaluation, lists
+from jcdm.cli.main import main
+
+
+def test_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(data, "_NUM_MAPS", 4)
+    monkeypatch.setattr(data, "_NUM_PEOPLE", 2)
+    for counts in (lists.NUM_SUBJECTS, lists.NUM_VIEWS, lists.NUM_PAIRS):
+        for split, count in counts.items():
+            monkeypatch.setitem(counts, split, count // 500)
+    out = tmp_path / "bench.json"
+    assert main(["bench", "data", "--num_repeats", "1", "--json", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "maps/s" in printed and "imports/s" in printed
+    content = json.loads(out.read_text())
+    assert [row["unit"] for row in content["rows"]] == ["maps", "imports"]
+    assert content["bench"] == "data" and "hardware" in content
+
+
+def test_evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(evaluation, "SIZE", (64, 56))
+    monkeypatch.setattr(evaluation, "_BATCH", 2)
+    monkeypatch.setattr(evaluation, "NUM_REAL", 12)
+    monkeypatch.setattr(evaluation, "NUM_PAIRS", 8)
+    monkeypatch.setattr(evaluation, "NUM_FEATURES", 16)
+    assert main(["bench", "evaluate", "--num_repeats", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "times as fast" in printed and "MB at most" in printed
+
+
+def test_equal_numbers_before_any_speed() -> None:
+    """The two ways that are compared agree, or the comparison means nothing."""
+    _, gap = evaluation.compare_similarities(num_repeats=1)
+    assert gap < 1e-6
+
+
+def test_a_wrong_word_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "everything"]) == 1
+    assert "expected one of data, evaluate" in capsys.readouterr().err
