@@ -1,4 +1,4 @@
-"""A weight file by its path, or by `hub:owner/name/file`, the only way in which one is downloaded."""
+"""A weight file by its path, or by `hub:owner/name/file`: nothing else is ever downloaded."""
 
 from pathlib import Path
 

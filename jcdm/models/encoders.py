@@ -15,9 +15,9 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from jcdm.errors import CheckpointError, DataError
 from jcdm.models.loading import read_model
+from jcdm.plain import HUB_PREFIX
 from jcdm.records import LatentMoments
 
-HUB_PREFIX = "hub:"
 VAE_WEIGHTS = (
     "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.safetensors.index.json",

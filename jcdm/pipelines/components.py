@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from jcdm.errors import CheckpointError
-from jcdm.models.encoders import HUB_PREFIX, FrozenCLIPVision, FrozenVAE
+from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.models.loading import clear_errors
+from jcdm.plain import HUB_PREFIX
 
 ENCODERS: dict[str, Any] = {"vae": FrozenVAE, "image_encoder": FrozenCLIPVision}
 

@@ -123,3 +123,23 @@ def test_the_words_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected one of extract, draw, video, retarget" in capsys.readouterr().err
     assert main(["--help"]) == 0
     assert "\n  poses " in capsys.readouterr().out
+
+
+def test_extracted_poses_and_the_detector_give_pose_accuracy(given: Path, tmp_path: Path) -> None:
+    """The truth against itself stands as it should; the person moved aside does not."""
+    for kind, boxes in (("truth", (BOX, BOX)), ("generated", (BOX, (10, 20, 90, 180)))):
+        (tmp_path / kind).mkdir()
+        for name, box in zip("ab", boxes, strict=True):
+            draw(tmp_path / kind / f"{name}.png", box)
+    poses, out = tmp_path / "poses", tmp_path / "out"
+    reading = ["poses", "extract", "--root", str(tmp_path / "truth"), "--out", str(poses)]
+    assert main([*reading, *detector(given)]) == 0
+    words = ["evaluate", "images", "--generated", str(tmp_path / "generated")]
+    words += ["--truth", str(tmp_path / "truth"), "--poses", str(poses), "--out", str(out)]
+    words += ["--protocol", "strict", "--size", "200x200", "--scores", "ssim", "pckh", "oks"]
+    assert main([*words, "--cache", str(tmp_path / "cache"), *detector(given)]) == 0
+    content = json.loads((out / "scores.json").read_text())
+    assert content["rows"]["ground truth"]["pckh"] == 1
+    assert content["rows"]["ground truth"]["oks"] > 0.95
+    assert content["scores"]["pckh"] < 0.8 and content["counts"]["pckh"] == 2
+    assert "DWPose: people.onnx" in content["weights"]["detector"]
