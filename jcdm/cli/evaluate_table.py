@@ -16,13 +16,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path | None, default=None, help="write table.md, .tex, .html")
     options = parse_command(parser, argv)
     from jcdm.evaluation.folder_scores import read_rows
-    from jcdm.evaluation.paper_table import PaperRow, build_table, render_table, write_tables
+    from jcdm.evaluation.paper_table import PaperRow, build_tables, render_table, write_tables
 
     rows: list[PaperRow] = []
     for folder in options.results:
         rows += [row for row in read_rows(folder) if row not in rows]
-    table = build_table(options.benchmark, rows)
-    print(render_table(table, "md"))
+    tables = build_tables(options.benchmark, rows)
+    print("\n\n".join(render_table(table, "md") for table in tables))
     if options.out is not None:
-        for file in write_tables(table, options.out):
+        for file in write_tables(tables, options.out):
             print(f"written: {file}")

@@ -117,7 +117,7 @@ def _row(
         code=str(content["protocol"]["name"]),
         source=f"{int(content['num_pairs']):,} pairs",
         note=", ".join(remark for remark in remarks if remark),
-        is_ours=True,
+        is_ours=is_method,
         intervals={
             title: (float(low), float(high))
             for name, (low, high) in intervals.items()

@@ -5,7 +5,7 @@ Rows of one code are comparable; all others carry a mark.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,18 @@ def build_table(benchmark: str | None, ours: Sequence[PaperRow]) -> PaperTable:
     return PaperTable(title=entry["title"], columns=(*known, *more), rows=rows)
 
 
+def build_tables(benchmark: str | None, ours: Sequence[PaperRow]) -> list[PaperTable]:
+    """Lay our rows out: scores that papers print beside theirs, all others in a table of ours."""
+    names = dict.fromkeys(name for row in ours for name in row.scores)
+    papers = [name for name in names if name.split(" (")[0] in PRINTED]
+    others = [name for name in names if name not in papers]
+    tables = [build_table(benchmark, [_only(row, papers) for row in ours])]
+    if others:
+        table = build_table(None, [_only(row, others) for row in ours])
+        tables.append(replace(table, title="Scores that papers seldom print"))
+    return tables
+
+
 def render_table(table: PaperTable, kind: str) -> str:
     """Write a table as `md`, `tex` or `html`."""
     environment = Environment(
@@ -138,13 +150,14 @@ def render_table(table: PaperTable, kind: str) -> str:
     return environment.get_template(FORMATS[kind]).render(table=table, headings=headings)
 
 
-def write_tables(table: PaperTable, folder: Path) -> list[Path]:
-    """Write a table in all formats into `folder`; returns the files."""
+def write_tables(tables: Sequence[PaperTable], folder: Path) -> list[Path]:
+    """Write tables, one below the other, in all formats into `folder`; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for kind in FORMATS:
         files.append(folder / f"table.{kind}")
-        files[-1].write_text(render_table(table, kind), encoding="utf-8")
+        text = "\n".join(render_table(table, kind) for table in tables)
+        files[-1].write_text(text, encoding="utf-8")
     return files
 
 
@@ -161,6 +174,10 @@ def _published_row(entry: Mapping[str, Any]) -> PaperRow:
         source=entry["printed"],
         note=entry.get("note", ""),
     )
+
+
+def _only(row: PaperRow, names: Sequence[str]) -> PaperRow:
+    return replace(row, scores={name: row.scores[name] for name in names if name in row.scores})
 
 
 def _digits(value: float, column: str) -> str:

@@ -74,7 +74,7 @@ def test_every_format_holds_every_row(kind: str) -> None:
 
 
 def test_tables_are_written_as_files(tmp_path: Path) -> None:
-    files = write_tables(build_table("market", [OURS]), tmp_path / "new")
+    files = write_tables([build_table("market", [OURS])], tmp_path / "new")
     assert [file.name for file in files] == ["table.md", "table.tex", "table.html"]
     assert all(file.read_text(encoding="utf-8") for file in files)
 

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from jcdm.evaluation.paper_table import PRINTED, PaperRow, PaperTable, build_table, render_table
+from jcdm.evaluation.paper_table import PaperTable, build_tables, render_table
 from jcdm.evaluation.report import Card, Cell, Figure, Fragment, Listing, Section
 from jcdm.evaluation.score_report.explained import MEANINGS
 from jcdm.evaluation.score_report.items import ReportItem
@@ -53,7 +52,9 @@ def scores_section(scored: ScoredFolder, benchmark: str | None) -> Section:
     return Section(
         title="Scores",
         intro=intro,
-        fragments=tuple(_rendered(table) for table in _tables(scored, benchmark)),
+        fragments=tuple(
+            _rendered(table) for table in build_tables(benchmark, [*scored.references, scored.row])
+        ),
         listings=(
             _all_scores(scored),
             Listing(
@@ -135,22 +136,6 @@ def _seed_note(scored: ScoredFolder) -> tuple[str, ...]:
     if len(scored.seeds) < 2:
         return ()
     return (f"Values are of {len(scored.seeds)} seeds together; the pictures show one of them.",)
-
-
-def _tables(scored: ScoredFolder, benchmark: str | None) -> Iterator[PaperTable]:
-    """Lay our rows out: scores that papers print beside theirs, all others in a table of ours."""
-    rows = [*scored.references, scored.row]
-    names = dict.fromkeys(name for row in rows for name in row.scores)
-    papers = [name for name in names if name.split(" (")[0] in PRINTED]
-    others = [name for name in names if name not in papers]
-    yield build_table(benchmark, [_only(row, papers) for row in rows])
-    if others:
-        table = build_table(None, [_only(row, others) for row in rows])
-        yield replace(table, title="Scores that papers seldom print")
-
-
-def _only(row: PaperRow, names: Sequence[str]) -> PaperRow:
-    return replace(row, scores={name: row.scores[name] for name in names if name in row.scores})
 
 
 def _rendered(table: PaperTable) -> Fragment:

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +148,8 @@ def _read(
     }
     height, width = content["size"]
     return ScoredFolder(
-        row=replace(row, intervals={column_of(n) or n: ends for n, ends in intervals.items()}),
-        references=tuple(replace(reference, is_ours=False) for reference in references),
+        row=row,
+        references=tuple(references),
         protocol=dict(content["protocol"]),
         size=(int(height), int(width)),
         scores=_numbers(content["scores"]),
