@@ -17,6 +17,7 @@ from jcdm.data.index import read_index, require_files
 from jcdm.data.loader import collate
 from jcdm.data.transforms import clip_pixels
 from jcdm.errors import DataError
+from jcdm.fitting import frame_place, parse_frame
 from jcdm.grid import GridShape
 from jcdm.pipelines.inputs import count_free_cells
 from jcdm.pipelines.outputs import to_uint8
@@ -27,6 +28,11 @@ def view_size(pipeline: Any) -> tuple[int, int]:
     """Return (height, width) of the views a pipeline was trained on, in pixels."""
     square = pipeline.image_encoder.config.image_size
     return pipeline.config.height or square, pipeline.config.width or square
+
+
+def frame_size(pipeline: Any) -> tuple[int, int]:
+    """Return (height, width) of what a view shows between its bars, if its fit is a frame."""
+    return parse_frame(pipeline.config.fit) or view_size(pipeline)
 
 
 def unseen_people(config: TestConfig, pipeline: Any) -> tuple[SubjectRecord, ...]:
@@ -76,9 +82,10 @@ def to_pixels(images: Tensor) -> np.ndarray:
     return rearrange(pixels, "... c h w -> ... h w c").contiguous().cpu().numpy()
 
 
-def pose_pixels(pose_maps: Tensor) -> np.ndarray:
-    """Turn pose maps (...,3,H,W) in [0,1] into uint8 arrays (...,H,W,3)."""
-    return to_pixels(pose_maps * 2 - 1)
+def frame_pixels(images: Tensor, pipeline: Any) -> np.ndarray:
+    """Turn views (...,3,H,W) into uint8 arrays of their frames, without bars: (...,h,w,3)."""
+    rows, columns = frame_place(pipeline.config.fit, (images.shape[-2], images.shape[-1]))
+    return to_pixels(images[..., rows, columns])
 
 
 def clip_view(pictures: Sequence[np.ndarray], pipeline: Any) -> Tensor:

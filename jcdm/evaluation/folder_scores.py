@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jcdm.data.tasks import LOOK_ALIKE
 from jcdm.errors import DataError
 from jcdm.evaluation.paper_table import PaperRow
 from jcdm.evaluation.protocols.results import ProtocolResult
@@ -108,6 +109,7 @@ def _row(
     content: Mapping[str, Any], label: str, scores: Mapping[str, Any], *, is_method: bool = False
 ) -> PaperRow:
     """Make one row of scores; the method's own has intervals and remarks."""
+    look_alike = "look-alike " if content.get("task_kind") == LOOK_ALIKE else ""
     columns = _columns(scores)
     remarks = (_over_seeds(content), _without(columns)) if is_method else ()
     intervals = content["intervals"] if is_method else {}
@@ -115,7 +117,7 @@ def _row(
         method=str(label),
         scores=columns,
         code=str(content["protocol"]["name"]),
-        source=f"{int(content['num_pairs']):,} pairs",
+        source=f"{int(content['num_pairs']):,} {look_alike}pairs",
         note=", ".join(remark for remark in remarks if remark),
         is_ours=is_method,
         intervals={

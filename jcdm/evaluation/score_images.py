@@ -13,9 +13,8 @@ from jcdm.evaluation.baselines import copy_nearest_reference, target_views
 from jcdm.evaluation.evaluate import (
     clip_view,
     evaluation_batches,
-    pose_pixels,
+    frame_pixels,
     save_pictures,
-    to_pixels,
 )
 from jcdm.evaluation.features import (
     AGREEMENT_GAP,
@@ -61,7 +60,7 @@ def score_images(config: TestConfig) -> Report:
         for method, images in pictures.items():
             tally = found.tallies.setdefault(method, ScoreTally())
             score_views(tally, pipeline, batch, images)
-        _collect(found.people, batch, pictures[METHOD], config)
+        _collect(found.people, pipeline, batch, pictures[METHOD], config)
         logger.info("%d target views painted and scored", len(found.tallies[METHOD].finite["SSIM"]))
     manifest = evaluation_manifest(config)
     _write(config, found, manifest)
@@ -72,7 +71,7 @@ def score_images(config: TestConfig) -> Report:
 def paint_methods(
     pipeline: JCDMPipeline, batch: Batch, config: TestConfig
 ) -> dict[str, np.ndarray]:
-    """Paint a batch by every method: name -> (B,V,H,W,3) uint8; target views count."""
+    """Paint a batch by every method: name -> (B,V,H,W,3) uint8, no bars; target views count."""
     sample = config.sample
     generated = pipeline.generate(
         batch,
@@ -84,9 +83,9 @@ def paint_methods(
         prior_source=sample.prior_source,
     )
     return {
-        METHOD: to_pixels(generated.images),
-        COPY: to_pixels(copy_nearest_reference(batch.images, batch)),
-        CEILING: to_pixels(reconstruct(pipeline, batch)),
+        METHOD: frame_pixels(generated.images, pipeline),
+        COPY: frame_pixels(copy_nearest_reference(batch.images, batch), pipeline),
+        CEILING: frame_pixels(reconstruct(pipeline, batch), pipeline),
     }
 
 
@@ -101,7 +100,7 @@ def score_views(
     tally: ScoreTally, pipeline: JCDMPipeline, batch: Batch, images: np.ndarray
 ) -> None:
     """Add the scores of a batch's target views: images (B,V,H,W,3) uint8."""
-    targets, truth = target_views(batch), to_pixels(batch.images)
+    targets, truth = target_views(batch), frame_pixels(batch.images, pipeline)
     chosen = targets.numpy()
     tally.add_all(measure_pictures(images, truth, chosen))
     clip = pipeline.frozen_clip()
@@ -116,10 +115,17 @@ def score_views(
     tally.add(AGREEMENT_GAP.name, agreement_gaps(views[0], views[1], targets))
 
 
-def _collect(people: SheetPeople, batch: Batch, painted: np.ndarray, config: TestConfig) -> None:
+def _collect(
+    people: SheetPeople,
+    pipeline: JCDMPipeline,
+    batch: Batch,
+    painted: np.ndarray,
+    config: TestConfig,
+) -> None:
     """Save painted target views as files, and the first people for the contact sheet."""
     targets, references = target_views(batch), batch.visible & batch.present
-    truth, poses = to_pixels(batch.images), pose_pixels(batch.pose_maps)
+    truth = frame_pixels(batch.images, pipeline)
+    poses = frame_pixels(batch.pose_maps * 2 - 1, pipeline)
     for b, subject in enumerate(batch.subjects):
         chosen = targets[b].nonzero().flatten().tolist()
         save_pictures(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jcdm.config import TestConfig
 from jcdm.errors import ConfigError
-from jcdm.evaluation.evaluate import unseen_people, view_size
+from jcdm.evaluation.evaluate import frame_size, unseen_people
 from jcdm.evaluation.frames import (
     FrameSequence,
     copy_nearest_frame,
@@ -63,7 +63,7 @@ def score_sequence(config: TestConfig) -> Report:
     found = SequenceScores()
     for number, record in enumerate(unseen_people(config, pipeline)):
         sequence = read_sequence(
-            record, view_size(pipeline), pipeline.config["fit"], config.sample.num_references
+            record, frame_size(pipeline), pipeline.config["fit"], config.sample.num_references
         )
         painted = paint_methods(pipeline, sequence, config, sample_key(config.run.seed, 0, number))
         _add(found, sequence, painted, config)

@@ -65,19 +65,15 @@ class TaskFolders:
 
 def read_task(file: Path, index: Path) -> list[TaskItem]:
     """Read a task and find its views in an index. Errors: DataError naming the item."""
-    try:
-        task = json.loads(file.read_text(encoding="utf-8"))
-        known = (task["format"], task["version"]) == (FORMAT, VERSION)
-        split, items = str(task["split"]), list(task["items"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"{file} holds no task: {' '.join(str(error).split())[:200]}. Expected a file that "
-            "`python -m jcdm data tasks` wrote."
-        ) from None
-    if not known:
-        raise DataError(f"{file} has not format {FORMAT!r} version {VERSION}; write it again.")
-    views = {v.image.name: v for record in read_index(index, split) for v in record.views}
-    return [_read_item(item, number, views, file) for number, item in enumerate(items)]
+    task = _read_document(file)
+    records = read_index(index, str(task["split"]))
+    views = {view.image.name: view for record in records for view in record.views}
+    return [_read_item(item, number, views, file) for number, item in enumerate(task["items"])]
+
+
+def task_kind(file: Path) -> str:
+    """Return how a task's items were chosen: `list` = the protocol's own. Errors: DataError."""
+    return str(_read_document(file).get("kind", ""))
 
 
 def target_name(painted: str) -> str:
@@ -101,6 +97,21 @@ def save_picture(picture: Image.Image, file: Path) -> None:
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     picture.save(partial, format="PNG")
     os.replace(partial, file)
+
+
+def _read_document(file: Path) -> dict[str, Any]:
+    try:
+        task = json.loads(file.read_text(encoding="utf-8"))
+        known = (task["format"], task["version"]) == (FORMAT, VERSION)
+        task = {**task, "split": task["split"], "items": list(task["items"])}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{file} holds no task: {' '.join(str(error).split())[:200]}. Expected a file that "
+            "`python -m jcdm data tasks` wrote."
+        ) from None
+    if not known:
+        raise DataError(f"{file} has not format {FORMAT!r} version {VERSION}; write it again.")
+    return task
 
 
 def _read_item(item: Any, number: int, views: dict[str, ViewRecord], file: Path) -> TaskItem:

@@ -23,6 +23,7 @@ from jcdm.evaluation.task_items import (
     read_task,
     sets_painted_together,
     target_name,
+    task_kind,
 )
 from jcdm.evaluation.task_painting import paint_task
 from jcdm.evaluation.task_truths import write_truths
@@ -161,6 +162,7 @@ def score_run(
         sets=sets_painted_together(painted),
         skipped_items=skipped,
         task=run.task.name,
+        task_kind=task_kind(run.task),
         pipeline=str(run.pipeline),
         data=index_identity(run.index),
     )

@@ -20,6 +20,7 @@ from jcdm.diffusion.schedule import (
     scheduler_from_noise_levels,
 )
 from jcdm.errors import ConfigError, DataError
+from jcdm.fitting import frame_place
 from jcdm.grid import from_grid, to_grid
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
@@ -179,6 +180,12 @@ class ImagePipeline(DiffusionPipeline):
             return from_grid(vae.decode(latents), grid)[wanted]
         cells = from_grid(latents, grid)[wanted].split(NUM_DECODED_AT_ONCE)
         return torch.cat([vae.decode(some) for some in cells])
+
+    def without_bars(self, views: Tensor) -> Tensor:
+        """Cut the frame out of views (...,H,W) that were trained between bars; else all of them."""
+        view = (views.shape[-2], views.shape[-1])
+        rows, columns = frame_place(self.config["fit"], view)
+        return views[..., rows, columns]
 
     def denoise(
         self,

@@ -10,7 +10,6 @@ from PIL import Image
 from torch import Tensor
 
 from jcdm.errors import ConfigError
-from jcdm.fitting import frame_place
 from jcdm.grid import to_grid
 from jcdm.pipelines.base import ImagePipeline, StepCallback
 from jcdm.pipelines.components import wake
@@ -94,9 +93,7 @@ class JCDMPipeline(ImagePipeline):
         noise = noise_source(generator, seed, len(batch.keys))
         embeddings, latents = self.paint(batch, noise, options, callback=callback_on_step_end)
         targets = batch.present & ~batch.visible
-        view = (batch.images.shape[-2], batch.images.shape[-1])
-        rows, columns = frame_place(self.config["fit"], view)
-        views = self.decode(latents, targets)[..., rows, columns].split(targets.sum(1).tolist())
+        views = self.without_bars(self.decode(latents, targets)).split(targets.sum(1).tolist())
         images = [to_output(some, output_type) for some in views]
         grids = to_output(self.decode_grids(latents), output_type) if output_grid else None
         self.maybe_free_model_hooks()

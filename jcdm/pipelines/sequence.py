@@ -95,7 +95,8 @@ class JCDMSequencePipeline(ImagePipeline):
             options,
             callback=callback_on_step_end,
         )
-        pictures = self._decode_states(latents, table)[len(given) :][: len(frames)]
+        states = self._decode_states(latents, table)[len(given) :][: len(frames)]
+        pictures = self.without_bars(states)
         self.maybe_free_model_hooks()
         return SequenceOutput(frames=to_output(pictures, output_type))
 

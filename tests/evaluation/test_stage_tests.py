@@ -68,6 +68,30 @@ def test_a_test_repeats_exactly(tmp_path: Path, pipeline_folder: Path, people: P
             assert alone[method][name] == (pytest.approx(value, rel=1e-3, abs=1e-4), count)
 
 
+def test_bars_of_a_frame_are_in_no_picture_and_no_score(
+    tmp_path: Path, pipeline_folder: Path, people: Path, sequences: Path
+) -> None:
+    """A model trained on frames of 28 x 12 in views of 32 x 16."""
+    framed = JCDMPipeline.from_pretrained(pipeline_folder)
+    framed.register_to_config(fit="28x12")
+    framed.save_pretrained(tmp_path / "framed")
+    for stage, index in (("images", people), ("sequence", sequences)):
+        out = tmp_path / stage
+        report = TESTS[stage](world.make_config(out, index, tmp_path / "framed"))
+        assert all(np.isfinite(v) for s in report.scores.values() for v, _ in s.values.values())
+        painted = list((out / "generated").glob("*.png"))
+        assert painted
+        for picture in painted:
+            assert Image.open(picture).size == (12, 28), picture
+    pipeline = loading.load_pipeline(
+        JCDMPipeline, world.make_config(tmp_path / "x", people, tmp_path / "framed").sample
+    )
+    config = world.make_config(tmp_path / "x", people, tmp_path / "framed")
+    batch = next(evaluation_batches(config, pipeline, pipeline.denoiser.grid))
+    pictures = score_images.paint_methods(pipeline, batch, config)[score_images.CEILING]
+    assert pictures.shape[2:4] == (28, 12)
+
+
 def test_only_painted_target_views_change_the_scores_of_images(
     tmp_path: Path, pipeline_folder: Path, people: Path
 ) -> None:

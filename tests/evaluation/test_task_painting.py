@@ -15,6 +15,7 @@ from PIL import Image
 from jcdm.cli.main import main
 from jcdm.data.index import read_index
 from jcdm.data.synthetic import write_dataset
+from jcdm.data.tasks import LOOK_ALIKE
 from jcdm.errors import DataError
 from jcdm.evaluation.task_frames import joints_in_frame, place_view, take_frame
 from jcdm.evaluation.task_items import TaskFolders, read_task
@@ -252,7 +253,22 @@ def test_seeds_are_averaged_and_the_best_of_them_is_renamed(
     assert main(["evaluate", "table", "--results", str(folder), str(tmp_path / "mean")]) == 0
     table = capsys.readouterr().out
     assert "SSIM-256 (best of 2)" in table and "mean of 2 seeds" in table
-    assert table.count("copied reference") == 1
+    assert table.count("copied reference") == 2, "once in each of the two tables"
+
+
+def test_scores_of_look_alike_pairs_are_labelled_so_in_the_table(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = json.loads((world / "task.json").read_text()) | {"kind": LOOK_ALIKE}
+    (tmp_path / "pairs.json").write_text(json.dumps(task))
+    more = ["--protocol", "strict", "--task", str(tmp_path / "pairs.json")]
+    assert main(words(world, tmp_path, *more)) == 0
+    capsys.readouterr()
+    folder = tmp_path / "out" / "scores_strict"
+    assert main(["evaluate", "table", "--results", str(folder)]) == 0
+    assert "4 look-alike pairs" in capsys.readouterr().out
+    report = (folder / "report" / "report.md").read_text()
+    assert "look-alike" in report
 
 
 def test_what_is_skipped_is_said_in_the_result(
