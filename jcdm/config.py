@@ -82,6 +82,7 @@ class DataConfig:
 
     `frames`: the views of a subject are frames in order, as in an index of sequences. `fit`: crop,
     letterbox, or the frame of an evaluation protocol, HEIGHTxWIDTH, that stands between bars.
+    `random_crop`: `crop` cuts anywhere in training, else from the centre.
     """
 
     index: Path
@@ -94,6 +95,7 @@ class DataConfig:
     grid_rows: int = 2
     grid_cols: int = 2
     fit: str = "crop"
+    random_crop: bool = True
     flip_probability: float = 0.5
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
     num_workers: int = 0
@@ -116,13 +118,29 @@ class EncodersConfig:
     """Local folders of the frozen encoders (diffusers and transformers layouts).
 
     `layout`: encode views one by one, or the whole grid at once as published. `clip_fit`: what CLIP
-    sees of a tall view: its centre square (published) or all of it on a padded square.
+    sees of a tall view: its centre square (published) or all of it on a padded square. `cache`:
+    what they make of every photograph, built by `python -m jcdm cache`: a folder or a URL that
+    fsspec knows; shards of a URL are copied to `cache_copies`, at most `cache_copies_gb` of them.
     """
 
     vae: Path
     image_encoder: Path
     layout: Literal["view", "grid"] = "view"
     clip_fit: Literal["crop", "pad"] = "crop"
+    cache: Path | None = None
+    cache_copies: Path | None = None
+    cache_copies_gb: float = 50.0
+
+    def __post_init__(self) -> None:
+        _require(
+            self.cache is None or self.layout == "view",
+            "encoders.cache needs encoders.layout=view: the published layout encodes whole grids, "
+            "which differ in every sample.",
+        )
+        _require(
+            self.cache_copies_gb > 0,
+            f"encoders.cache_copies_gb must be > 0, got {self.cache_copies_gb}.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,8 @@ class Sample:
     images (V,3,H,W) float32 [-1,1]; clip_pixels (V,3,S,S) CLIP-normalised; pose_maps (V,3,H,W)
     [0,1], both with H = W = 0 for the prior, which reads neither; keypoints (V,K,2);
     keypoint_valid, visible, present: bool. `visible` True = reference view; `present` False = an
-    empty cell, in no loss and no score.
+    empty cell, in no loss and no score. From an encoder cache, else None: latent_mean, latent_std
+    (V,C,h,w), unscaled VAE moments, and appearance (V,D); images and clip_pixels may then be empty.
     """
 
     images: Tensor
@@ -76,6 +77,9 @@ class Sample:
     present: Tensor
     subject: str
     key: int
+    latent_mean: Tensor | None = None
+    latent_std: Tensor | None = None
+    appearance: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,9 @@ class Batch:
     present: Tensor
     subjects: tuple[str, ...]
     keys: Tensor
+    latent_mean: Tensor | None = None
+    latent_std: Tensor | None = None
+    appearance: Tensor | None = None
 
     def __post_init__(self) -> None:
         batch, views = self.images.shape[:2]
@@ -117,6 +124,20 @@ class Batch:
             if isinstance(value := getattr(self, f.name), Tensor)
         }
         return replace(self, **pinned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedView:
+    """What the frozen encoders make of one photograph, mirrored or not.
+
+    mean, std (C,h,w): unscaled VAE moments, None in a cache without latents; appearance (D,). size:
+    height and width of the photograph in pixels.
+    """
+
+    mean: Tensor | None
+    std: Tensor | None
+    appearance: Tensor
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

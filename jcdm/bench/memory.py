@@ -5,7 +5,7 @@ import resource
 import sys
 from pathlib import Path
 
-_STATUS = Path("/proc/self/status")
+_STATUS = Path("/") / "proc" / "self" / "status"
 
 
 def peak_memory() -> float:

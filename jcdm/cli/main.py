@@ -9,6 +9,7 @@ from jcdm.errors import JCDMError
 COMMANDS = {
     "data": "draw people; import, check and count an index; write test tasks",
     "poses": "find joints in photographs and films; draw them; fit them to another body",
+    "cache": "encode every photograph once, for training; verify it",
     "train": "train a stage: prior, denoiser or motion",
     "sample": "run and score a trained stage: prior, images or sequence",
     "evaluate": "score pictures by a published protocol, or paint a task first; the paper table",

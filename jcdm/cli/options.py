@@ -20,6 +20,7 @@ from jcdm.errors import ConfigError
 from jcdm.fitting import parse_frame
 
 T = TypeVar("T")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -143,7 +144,7 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def resolve_path(value: str, folder: Path, *, keep_unset: bool = False) -> str:
     """Expand ${NAME} from the environment and make a relative path relative to `folder`.
 
-    A value that begins with `hub:` names a repository on the hub and is left as it is; so is one
+    A value that begins with `hub:`, or is a URL (s3://...), is left as it is; so is one
     whose variable is not set, if `keep_unset`, and a ConfigError otherwise.
     """
     unset = [name for name in _VARIABLE.findall(value) if name not in os.environ]
@@ -155,7 +156,8 @@ def resolve_path(value: str, folder: Path, *, keep_unset: bool = False) -> str:
             f"{unset[0]}=FOLDER in front of the command."
         )
     expanded = _VARIABLE.sub(lambda match: os.environ[match.group(1)], value)
-    return expanded if expanded.startswith("hub:") else os.path.normpath(folder / expanded)
+    is_elsewhere = expanded.startswith("hub:") or _URL.match(expanded)
+    return expanded if is_elsewhere else os.path.normpath(folder / expanded)
 
 
 def _path_keys(kind: type, prefix: str = "") -> frozenset[str]:

@@ -4,7 +4,8 @@ All that is drawn derives from the sample's key, a hash of (run seed, epoch, sub
 """
 
 from collections.abc import Sequence
-from typing import Self
+from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -30,12 +31,22 @@ from jcdm.data.transforms import (
 from jcdm.data.visibility import draw_visibility
 from jcdm.errors import DataError
 from jcdm.grid import GridShape
-from jcdm.records import NUM_KEYPOINTS, Sample, SubjectRecord, ViewRecord
+from jcdm.records import NUM_KEYPOINTS, EncodedView, Sample, SubjectRecord, ViewRecord
 from jcdm.seeding import generator, sample_key
 
 Cells = tuple[ViewRecord | None, ...]
 """The view that stands in each of the V cells; None = an empty cell."""
 NO_PICTURE = torch.zeros(3, 0, 0)
+
+
+class EncodedViews(Protocol):
+    """What the frozen encoders make of photographs, computed before. black: of a black picture."""
+
+    black: EncodedView
+
+    def load(self, picture: Path, *, flip: bool) -> EncodedView:
+        """Look a photograph up, mirrored if `flip`."""
+        ...
 
 
 class MultiViewDataset(Dataset[Sample]):
@@ -46,6 +57,8 @@ class MultiViewDataset(Dataset[Sample]):
     every epoch. A subject with fewer than V views leaves cells empty: `present` False, black
     pixels, in no loss and no score - no view is repeated or made up. Without `with_pictures` a
     sample's images and pose maps are 0 pixels high and wide: for the prior, which reads neither.
+    With a `cache` samples hold what the encoders make of the views; training then reads no
+    photograph, and images and clip_pixels are empty.
     """
 
     def __init__(
@@ -61,6 +74,8 @@ class MultiViewDataset(Dataset[Sample]):
         clip_size: int = 224,
         clip_fit: ClipFit = "crop",
         with_pictures: bool = True,
+        cache: EncodedViews | None = None,
+        random_crop: bool = True,
         seed: int,
         train: bool,
     ) -> None:
@@ -74,6 +89,8 @@ class MultiViewDataset(Dataset[Sample]):
         self.clip_size = clip_size
         self.clip_fit: ClipFit = clip_fit
         self.with_pictures = with_pictures
+        self.cache = cache
+        self.random_crop = random_crop
         self.seed = seed
         self.train = train
         self._require_views()
@@ -88,6 +105,7 @@ class MultiViewDataset(Dataset[Sample]):
         clip_size: int,
         clip_fit: ClipFit = "crop",
         with_pictures: bool = True,
+        cache: EncodedViews | None = None,
         records: Sequence[SubjectRecord] | None = None,
     ) -> Self:
         """Build the data set of a configuration; without `records`, of its index and split.
@@ -96,7 +114,8 @@ class MultiViewDataset(Dataset[Sample]):
         """
         if records is None:
             records = read_index(config.index, config.split)
-        require_files(records)
+        if cache is None or not train:
+            require_files(records)
         return cls(
             records,
             height=config.height,
@@ -108,6 +127,8 @@ class MultiViewDataset(Dataset[Sample]):
             clip_size=clip_size,
             clip_fit=clip_fit,
             with_pictures=with_pictures,
+            cache=cache,
+            random_crop=config.random_crop,
             seed=seed,
             train=train,
         )
@@ -128,15 +149,9 @@ class MultiViewDataset(Dataset[Sample]):
         cells, visible = self._arrange(record, key)
         draw = self._draw_geometry(key)
         views = [self._empty_view() if v is None else self._view(v, draw) for v in cells]
-        images, pixels, maps, keypoints, valid = (
-            torch.stack(tensors) for tensors in zip(*views, strict=True)
-        )
+        stacked = {name: torch.stack([view[name] for view in views]) for name in views[0]}
         return Sample(
-            images=images,
-            clip_pixels=pixels,
-            pose_maps=maps,
-            keypoints=keypoints,
-            keypoint_valid=valid,
+            **stacked,
             visible=visible,
             present=torch.tensor([view is not None for view in cells]),
             subject=record.subject,
@@ -173,27 +188,48 @@ class MultiViewDataset(Dataset[Sample]):
             return GeometricDraw()
         top, left = generator(key, "crop").random(2)
         flip = generator(key, "flip").random() < self.flip_probability
-        return GeometricDraw(crop=(top, left), flip=bool(flip))
+        crop = (top, left) if self.random_crop else None
+        return GeometricDraw(crop=crop, flip=bool(flip))
 
-    def _view(self, view: ViewRecord, draw: GeometricDraw) -> tuple[Tensor, ...]:
-        """Read one view: image, CLIP pixels of the whole photograph, pose map, keypoints, valid."""
-        photo = load_image(view.image)
-        size = (photo.height, photo.width)
+    def _view(self, view: ViewRecord, draw: GeometricDraw) -> dict[str, Tensor]:
+        """Make one view's part of a sample: from the photograph, from the cache, or from both."""
+        encoded = None if self.cache is None else self.cache.load(view.image, flip=draw.flip)
+        photo = load_image(view.image) if encoded is None or not self.train else None
+        size = (photo.height, photo.width) if photo else encoded.size  # type: ignore[union-attr]
         placement = Placement.fit(size, self.cell, self.fit, draw)
         keypoints, valid = placement.place_keypoints(view.keypoints, view.keypoint_valid)
-        image = pose_map = NO_PICTURE
+        pose_map = NO_PICTURE
         if self.with_pictures:
-            image = image_tensor(placement.place(photo))
             pose_map = self._pose_map(view, keypoints, valid, draw)
-        if draw.flip:
-            photo = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return (
-            image,
-            clip_pixels(photo, self.clip_size, self.clip_fit),
-            pose_map,
-            torch.from_numpy(keypoints).float(),
-            torch.from_numpy(keep_in_frame(keypoints, valid)),
-        )
+        return {
+            **self._pictures(photo, placement, draw.flip),
+            "pose_maps": pose_map,
+            "keypoints": torch.from_numpy(keypoints).float(),
+            "keypoint_valid": torch.from_numpy(keep_in_frame(keypoints, valid)),
+            **self._encoded(encoded),
+        }
+
+    def _pictures(
+        self, photo: Image.Image | None, placement: Placement, flip: bool
+    ) -> dict[str, Tensor]:
+        """Cut a photograph for the VAE and, whole, for CLIP; both empty without a photograph."""
+        image = clip = NO_PICTURE
+        if photo is not None:
+            if self.with_pictures:
+                image = image_tensor(placement.place(photo))
+            if flip:
+                photo = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            clip = clip_pixels(photo, self.clip_size, self.clip_fit)
+        return {"images": image, "clip_pixels": clip}
+
+    def _encoded(self, encoded: EncodedView | None) -> dict[str, Tensor]:
+        """Take what the stage reads of a cached view: latents where it has pictures at all."""
+        if encoded is None:
+            return {}
+        found = {"appearance": encoded.appearance}
+        if self.with_pictures and encoded.mean is not None and encoded.std is not None:
+            found |= {"latent_mean": encoded.mean, "latent_std": encoded.std}
+        return found
 
     def _pose_map(
         self, view: ViewRecord, keypoints: np.ndarray, valid: np.ndarray, draw: GeometricDraw
@@ -206,16 +242,18 @@ class MultiViewDataset(Dataset[Sample]):
             return unit_tensor(draw_pose_map(keypoints, valid, *self.cell))
         return unit_tensor(fit_view(load_image(view.pose_map), self.cell, self.fit, draw)[0])
 
-    def _empty_view(self) -> tuple[Tensor, ...]:
+    def _empty_view(self) -> dict[str, Tensor]:
         """Fill an empty cell: black picture, black for CLIP too, no pose."""
         black = Image.new("RGB", self.cell[::-1])
-        return (
-            image_tensor(black) if self.with_pictures else NO_PICTURE,
-            clip_pixels(black, self.clip_size, "crop"),
-            unit_tensor(black) if self.with_pictures else NO_PICTURE,
-            torch.zeros(NUM_KEYPOINTS, 2),
-            torch.zeros(NUM_KEYPOINTS, dtype=torch.bool),
-        )
+        reads_photographs = self.cache is None or not self.train
+        placement = Placement.fit(self.cell, self.cell, "crop")
+        return {
+            **self._pictures(black if reads_photographs else None, placement, False),
+            "pose_maps": unit_tensor(black) if self.with_pictures else NO_PICTURE,
+            "keypoints": torch.zeros(NUM_KEYPOINTS, 2),
+            "keypoint_valid": torch.zeros(NUM_KEYPOINTS, dtype=torch.bool),
+            **self._encoded(None if self.cache is None else self.cache.black),
+        }
 
 
 class SequenceDataset(MultiViewDataset):

@@ -119,12 +119,13 @@ def build_loader(
         world_size=world_size,
         accumulation=accumulation,
     )
+    settle_threads(num_workers)
     loader = DataLoader(
         dataset,
         batch_sampler=_PlanSampler(plan, start_step),  # type: ignore[arg-type]
         collate_fn=collate,
         num_workers=num_workers,
-        worker_init_fn=_start_worker,
+        worker_init_fn=single_threaded,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # the loader's own draw must not touch the global state
     )
@@ -136,7 +137,17 @@ def _epoch_order(seed: int, epoch: int, num_samples: int) -> np.ndarray:
     return generator(seed, f"order of epoch {epoch}").permutation(num_samples)
 
 
-def _start_worker(worker: int) -> None:
+def settle_threads(num_workers: int) -> None:
+    """Call before workers start: end OpenCV's threads here, where that is safe.
+
+    A forked worker that ends the threads of its parent, of which it has no copy, waits for ever.
+    """
+    if num_workers:
+        cv2.setNumThreads(1)
+
+
+def single_threaded(worker: int) -> None:
     """Keep a worker process to one thread; its siblings share the processors."""
-    cv2.setNumThreads(1)
+    if cv2.getNumThreads() != 1:  # a worker that was not forked
+        cv2.setNumThreads(1)
     torch.set_num_threads(1)

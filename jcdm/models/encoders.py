@@ -177,6 +177,11 @@ class FrozenCLIPVision(_Frozen):
             )
         return self.model(pixel_values=self._place(clip_pixels)).image_embeds.float()
 
+    @torch.no_grad()
+    def patch_tokens(self, clip_pixels: Tensor) -> Tensor:
+        """Tokens (N,T,W) of the last layer, class token first, of CLIP-normalised pixels."""
+        return self.model(pixel_values=self._place(clip_pixels)).last_hidden_state.float()
+
     def black_embedding(self) -> Tensor:
         """Embedding (D,) of a black image; computed once."""
         return self._plain_embedding(0.0)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from jcdm.cache.opening import expected_identity, open_cache
+from jcdm.cache.reader import EncoderCache
 from jcdm.config import Config
 from jcdm.data.dataset import MultiViewDataset, SequenceDataset
 from jcdm.data.index import read_index
@@ -10,16 +12,21 @@ from jcdm.data.loader import collate
 from jcdm.errors import ConfigError
 from jcdm.records import Batch
 from jcdm.training.frames import FrameWindowDataset
+from jcdm.training.stages.base import Stage
 
 VALIDATION_SEED = 0  # not the run's: losses of different runs are comparable
 
 
-def training_people(kind: str, config: Config, clip_size: int) -> MultiViewDataset:
+def training_people(
+    kind: str, config: Config, clip_size: int, cache: EncoderCache | None = None
+) -> MultiViewDataset:
     """Build the data set that the stage `kind` trains on."""
-    return _people(kind, config, clip_size, seed=config.run.seed, train=True)
+    return _people(kind, config, clip_size, seed=config.run.seed, train=True, cache=cache)
 
 
-def unseen_people(kind: str, config: Config, clip_size: int) -> MultiViewDataset | None:
+def unseen_people(
+    kind: str, config: Config, clip_size: int, cache: EncoderCache | None = None
+) -> MultiViewDataset | None:
     """Build the data set for validation: the first people of the split, with fixed draws.
 
     None where the configuration names no split or no people.
@@ -28,7 +35,25 @@ def unseen_people(kind: str, config: Config, clip_size: int) -> MultiViewDataset
     if data.validation_split is None or count == 0:
         return None
     records = read_index(data.index, data.validation_split)[:count]
-    return _people(kind, config, clip_size, seed=VALIDATION_SEED, train=False, records=records)
+    options: dict[str, Any] = {"records": records, "cache": cache}
+    return _people(kind, config, clip_size, seed=VALIDATION_SEED, train=False, **options)
+
+
+def checked_cache(config: Config, stage: Stage) -> EncoderCache | None:
+    """Open encoders.cache and refuse it unless it holds all people for the stage's encoders.
+
+    None where the configuration names none. Errors: ConfigError, DataError.
+    """
+    cache = open_cache(config)
+    if cache is None:
+        return None
+    splits = [config.data.split]
+    if config.data.validation_split is not None and config.train.num_validation_subjects:
+        splits.append(config.data.validation_split)
+    records = [r for split in dict.fromkeys(splits) for r in read_index(config.data.index, split)]
+    vae = getattr(stage, "vae", None)
+    cache.require(expected_identity(config, stage.clip, vae), records)
+    return cache
 
 
 def _people(kind: str, config: Config, clip_size: int, **options: Any) -> MultiViewDataset:

@@ -22,7 +22,7 @@ from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
 from jcdm.training.cpu_attention import float_attention_for_gradients
 from jcdm.training.loop import Trainer
 from jcdm.training.parts import FINAL, export_part
-from jcdm.training.people import training_people, unseen_people
+from jcdm.training.people import checked_cache, training_people, unseen_people
 from jcdm.training.stages.build import build_stage
 from jcdm.training.watches import build_watches
 
@@ -99,8 +99,9 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
         ensure_index(config.data.index, config.data.draw, size=size)
     checkpoint = _agree_on_checkpoint(config, accelerator)
     stage = build_stage(kind, config, accelerator.device)
-    people = training_people(kind, config, stage.clip.image_size)
-    unseen = unseen_people(kind, config, stage.clip.image_size)
+    cache = checked_cache(config, stage)
+    people = training_people(kind, config, stage.clip.image_size, cache)
+    unseen = unseen_people(kind, config, stage.clip.image_size, cache)
     trainer = Trainer(stage, config, accelerator)
     if accelerator.is_main_process:
         _write_identity(config)

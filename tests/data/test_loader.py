@@ -1,5 +1,8 @@
 """Batches are the same row of samples for any number of processes, workers and restarts."""
 
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -119,3 +122,25 @@ def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
     options = {"num_samples": 4, "batch_size": 2, "seed": 0} | wrong
     with pytest.raises(ConfigError, match="expected at least one of each and a rank below"):
         BatchPlan(**options)
+
+
+def test_workers_start_where_opencv_has_threads(
+    make_subject: Callable[..., SubjectRecord],
+) -> None:
+    """In a process of its own with a time limit: what went wrong was a wait without end."""
+    person = make_subject()
+    code = (
+        "import cv2, numpy, pickle, sys\n"
+        "cv2.setNumThreads(4)\n"
+        "cv2.GaussianBlur(numpy.zeros((3000, 3000, 3), numpy.uint8), (9, 9), 2)\n"
+        "from jcdm.data.dataset import MultiViewDataset\n"
+        "from jcdm.data.loader import build_loader\n"
+        "from jcdm.grid import GridShape\n"
+        "record = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
+        "people = MultiViewDataset([record], height=40, width=32, clip_size=16, seed=0,\n"
+        "    grid=GridShape(rows=2, cols=2), train=True)\n"
+        "print(next(build_loader(people, batch_size=2, seed=0, num_workers=2)).images.shape)\n"
+    )
+    words = [sys.executable, "-c", code, pickle.dumps(person).hex()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert "[2, 4, 3, 40, 32]" in done.stdout, done.stderr[-500:]

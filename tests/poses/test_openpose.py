@@ -228,7 +228,8 @@ def test_weights_of_hands_and_faces_are_loaded_and_named(
 
 def test_without_torchvision_only_the_face_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "controlnet_aux_open_pose.face", raising=False)
-    monkeypatch.setitem(sys.modules, "torchvision", None)
+    for name in ("torchvision", "torchvision.transforms"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert load_part("hand")
     with pytest.raises(ConfigError, match=r"OpenPose's face needs torchvision.*without the face"):
         load_part("face")

@@ -11,8 +11,8 @@ from jcdm.data.transforms import ClipFit, clip_pixels
 from jcdm.evaluation.features import cosine
 from jcdm.evaluation.pair_scores import PairBatch
 from jcdm.evaluation.person_scores.pictures import to_image
-from jcdm.evaluation.protocols.networks import weights_hash
 from jcdm.models.encoders import FrozenCLIPVision
+from jcdm.models.identity import weights_hash
 
 
 class ClipSimilarity:

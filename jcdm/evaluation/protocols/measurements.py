@@ -12,9 +12,10 @@ from jcdm.evaluation.chunk_store import content_hash, make_key
 from jcdm.evaluation.pair_scores import PairBatch, PairScorer
 from jcdm.evaluation.protocols.files import Pair
 from jcdm.evaluation.protocols.inception import InceptionTrunk, prepare_pictures
-from jcdm.evaluation.protocols.networks import run_network, stack_pictures, weights_hash
+from jcdm.evaluation.protocols.networks import run_network, stack_pictures
 from jcdm.evaluation.protocols.pictures import PictureReader
 from jcdm.evaluation.protocols.protocol import Protocol
+from jcdm.models.identity import weights_hash
 
 FEATURES = "features"
 PoseReader = Callable[[Path], np.ndarray]

@@ -3,7 +3,6 @@
 Everything is read from local files; nothing is downloaded.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -101,15 +100,6 @@ def weight_shapes(network: str) -> dict[str, tuple[int, ...]]:
     kind, heads = builders[network]
     with torch.device("meta"):
         return _shapes(kind()) | dict(heads)
-
-
-def weights_hash(module: nn.Module) -> str:
-    """Hash all numbers of a network with their names: SHA-256, hexadecimal."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return found.hexdigest()
 
 
 @torch.no_grad()

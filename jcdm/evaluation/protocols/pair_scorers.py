@@ -7,9 +7,10 @@ import numpy as np
 
 from jcdm.evaluation.pair_scores import PairBatch
 from jcdm.evaluation.protocols import similarity
-from jcdm.evaluation.protocols.networks import run_network, stack_pictures, weights_hash
+from jcdm.evaluation.protocols.networks import run_network, stack_pictures
 from jcdm.evaluation.protocols.perceptual import PerceptualDistance
 from jcdm.evaluation.protocols.protocol import Protocol
+from jcdm.models.identity import weights_hash
 
 LPIPS = "lpips"
 SCORE_DTYPES = {"psnr": "float64"}  # of a value a pair; all others are float32, as published

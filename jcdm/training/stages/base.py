@@ -68,8 +68,14 @@ def readable(number: float) -> str:
 def embed_views(clip: FrozenCLIPVision, batch: Batch, wanted: Tensor) -> Tensor:
     """Embed the wanted views; the others get the embedding of the black image: (B,V,D).
 
-    batch and wanted (B,V) bool are on the CPU, so that choosing views waits for no GPU.
+    batch and wanted (B,V) bool are on the CPU, so that choosing views waits for no GPU. A batch
+    from a cache has embeddings already.
     """
+    if batch.appearance is not None:
+        known = wanted[..., None].to(clip.device, non_blocking=True)
+        return torch.where(
+            known, batch.appearance.to(clip.device, non_blocking=True), clip.black_embedding()
+        )
     rows = wanted.flatten().nonzero()[:, 0]
     found = clip.black_embedding().repeat(wanted.numel(), 1)
     pixels = rearrange(batch.clip_pixels, "b v c h w -> (b v) c h w")
@@ -95,7 +101,7 @@ def encode_latents(
 
     latents are sampled with noise drawn from the samples' keys; reference latents are means, with
     targets and empty cells encoded from black. layout `grid` shows the VAE the whole grid at once,
-    as published; `view` one view at a time.
+    as published; `view` one view at a time. A batch from a cache has moments already.
     """
     known = (batch.visible & batch.present)[:, :, None, None, None]
     if layout == "grid":
@@ -106,15 +112,26 @@ def encode_latents(
             from_grid(_sample(vae, full, batch.keys), grid),
             from_grid(reference, grid),
         )
-    views = _encode(vae, rearrange(batch.images, "b v c h w -> (b v) c h w"))
-    moments = LatentMoments(
-        mean=rearrange(views.mean, "(b v) c h w -> b v c h w", b=len(batch.keys)),
-        std=rearrange(views.std, "(b v) c h w -> b v c h w", b=len(batch.keys)),
-    )
-    black = vae.black_latents(*batch.images.shape[-2:])
+    moments = _moments(vae, batch)
+    height, width = (vae.factor * length for length in moments.mean.shape[-2:])
+    black = vae.black_latents(height, width)
     return (
         _sample(vae, moments, batch.keys),
         torch.where(known.to(black.device), vae.mean_latents(moments), black),
+    )
+
+
+def _moments(vae: FrozenVAE, batch: Batch) -> LatentMoments:
+    """Take the moments (B,V,C,h,w) of all views from the cache, or encode them one by one."""
+    if batch.latent_mean is not None and batch.latent_std is not None:
+        mean, std = (
+            m.to(vae.device, non_blocking=True) for m in (batch.latent_mean, batch.latent_std)
+        )
+        return LatentMoments(mean=mean, std=std)
+    views = _encode(vae, rearrange(batch.images, "b v c h w -> (b v) c h w"))
+    return LatentMoments(
+        mean=rearrange(views.mean, "(b v) c h w -> b v c h w", b=len(batch.keys)),
+        std=rearrange(views.std, "(b v) c h w -> b v c h w", b=len(batch.keys)),
     )
 
 

@@ -1,0 +1,1 @@
+"""The encoder cache: what the frozen encoders make of every photograph, computed once."""

@@ -1,0 +1,59 @@
+"""The cache of a configuration: what it must be, open it for training, build it."""
+
+from pathlib import Path
+
+from jcdm.cache.layout import CacheIdentity
+from jcdm.cache.places import LocalCopies
+from jcdm.cache.reader import DEFAULT_COPIES, EncoderCache
+from jcdm.config import Config
+from jcdm.errors import ConfigError
+from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+from jcdm.models.identity import weights_hash
+
+
+def expected_identity(
+    config: Config, clip: FrozenCLIPVision, vae: FrozenVAE | None
+) -> CacheIdentity:
+    """Say what a cache of these encoders and sizes is. vae: None = latents are not asked for.
+
+    Errors: ConfigError for pictures that are cut at random, whose latents differ in every epoch.
+    """
+    if vae is not None and config.data.fit == "crop" and config.data.random_crop:
+        raise ConfigError(
+            "encoders.cache keeps one picture a photograph, but data.fit=crop cuts anywhere. Set "
+            "data.random_crop=false (the centre), or another data.fit."
+        )
+    return CacheIdentity(
+        vae=None if vae is None else weights_hash(vae),
+        image_encoder=weights_hash(clip),
+        height=config.data.height,
+        width=config.data.width,
+        fit=config.data.fit,
+        clip_size=clip.image_size,
+        clip_fit=config.encoders.clip_fit,
+    )
+
+
+def open_cache(config: Config) -> EncoderCache | None:
+    """Open encoders.cache; None where the configuration names none. Errors: DataError."""
+    encoders = config.encoders
+    if encoders.cache is None:
+        return None
+    copies = LocalCopies(
+        folder=encoders.cache_copies or DEFAULT_COPIES,
+        max_bytes=round(encoders.cache_copies_gb * 1e9),
+    )
+    return EncoderCache(encoders.cache, config.data.index, copies)
+
+
+def cache_folder(config: Config) -> Path:
+    """Return the local folder that a cache is to be built in. Errors: ConfigError."""
+    from jcdm.cache.places import remote_url
+
+    place = config.encoders.cache
+    if place is None or remote_url(place) is not None:
+        raise ConfigError(
+            f"encoders.cache is {place}; expected a local folder to build the cache in: "
+            "--encoders.cache=DIR. Copy it elsewhere when it is complete."
+        )
+    return place

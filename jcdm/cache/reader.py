@@ -1,0 +1,155 @@
+"""Read an encoder cache: rows by photograph, mapped into memory, in any order."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from jcdm.cache.layout import BLACK, MANIFEST, CacheIdentity, read_manifest, shard_name
+from jcdm.cache.places import LocalCopies, Place
+from jcdm.errors import ConfigError, DataError
+from jcdm.records import EncodedView, SubjectRecord
+
+DEFAULT_COPIES = Path.home() / ".cache" / "jcdm" / "shards"
+_BUILD = "Build it with: python -m jcdm cache --config FILE."
+_SHOWN_DIFFERENCES = 3
+
+
+class EncoderCache:
+    """An encoder cache, opened. `index`: whose folder the photographs' paths begin at.
+
+    place: a folder, or a URL such as s3://bucket/folder; shards of a URL are copied to `copies` and
+    the least recently used ones removed. May be handed to loader workers: files are opened by whom
+    reads them. Errors: DataError for a folder that is no cache.
+    """
+
+    def __init__(self, place: Path, index: Path, copies: LocalCopies | None = None) -> None:
+        copies = copies or LocalCopies(folder=DEFAULT_COPIES, max_bytes=50_000_000_000)
+        self.place = Place(place, copies)
+        manifest = self.place.read_text(MANIFEST)
+        self.manifest = read_manifest(manifest, f"{self.place.name}/{MANIFEST}")
+        self._text_hash = hashlib.sha256(manifest.encode()).hexdigest()
+        self._folder = index.absolute().parent
+        self._open: dict[str, Any] = {}
+        self.black = self._read(BLACK, 0, 0, (0, 0))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+    def require(self, expected: CacheIdentity, records: Sequence[SubjectRecord]) -> None:
+        """Refuse a cache of other encoders or sizes, or one that does not hold the photographs.
+
+        expected: its vae None = latents are not asked for, nor is the size of a view. A photograph
+        on disk whose size or time differs from what was recorded is read again, and refused if its
+        content differs; one that is not on disk is taken from the cache. Errors: ConfigError,
+        DataError.
+        """
+        self._require_identity(expected)
+        pictures = {view.image for record in records for view in record.views}
+        self._require_photographs(sorted(pictures))
+
+    def load(self, picture: Path, *, flip: bool) -> EncodedView:
+        """Read what is known of a photograph, mirrored if `flip`. Errors: DataError."""
+        facts = self.manifest.photographs.get(self._name(picture))
+        if facts is None:
+            raise DataError(f"encoder cache {self.place.name} does not hold {picture}. {_BUILD}")
+        shard, row = divmod(facts.row, self.manifest.rows_per_shard)
+        return self._read(shard_name(shard), row, int(flip), (facts.height, facts.width))
+
+    def patch_tokens(self, picture: Path, *, flip: bool) -> torch.Tensor:
+        """Read the image encoder's tokens (T,W) of a photograph; only where they were kept."""
+        facts = self.manifest.photographs[self._name(picture)]
+        shard, row = divmod(facts.row, self.manifest.rows_per_shard)
+        return self._file(shard_name(shard)).get_slice("patch_tokens")[row, int(flip)].float()
+
+    def _read(self, name: str, row: int, flip: int, size: tuple[int, int]) -> EncodedView:
+        file = self._file(name)
+        try:
+            found = {
+                field: file.get_slice(field)[row, flip].float()
+                for field in ("mean", "std", "appearance")
+                if field in file.keys()  # noqa: SIM118 - the file's, not a mapping's
+            }
+        except (SafetensorError, IndexError) as error:
+            raise DataError(
+                f"{self.place.name}/{name} is damaged: {' '.join(str(error).split())}. Check it "
+                "with: python -m jcdm cache --config FILE --verify."
+            ) from None
+        return EncodedView(
+            mean=found.get("mean"),
+            std=found.get("std"),
+            appearance=found["appearance"],
+            size=size,
+        )
+
+    def _file(self, name: str) -> Any:
+        if name not in self._open:
+            identity = self.manifest.shards.get(name, self._text_hash)
+            path = self.place.local_file(name, identity)
+            try:
+                self._open[name] = safe_open(path, framework="pt")
+            except (OSError, SafetensorError) as error:
+                raise DataError(
+                    f"{path} cannot be read as a shard of an encoder cache: "
+                    f"{' '.join(str(error).split())}. {_BUILD}"
+                ) from None
+        return self._open[name]
+
+    def _name(self, picture: Path) -> str:
+        return photograph_name(picture, self._folder)
+
+    def _require_identity(self, expected: CacheIdentity) -> None:
+        names = ["image_encoder", "clip_size", "clip_fit"]
+        if expected.vae is not None:
+            names += ["vae", "height", "width", "fit"]
+        found = self.manifest.identity
+        pairs = ((name, getattr(found, name), getattr(expected, name)) for name in names)
+        different = [(name, ours, theirs) for name, ours, theirs in pairs if ours != theirs]
+        if different:
+            shown = "; ".join(
+                f"{name} {_short(ours)}, this run has {_short(theirs)}"
+                for name, ours, theirs in different[:_SHOWN_DIFFERENCES]
+            )
+            raise ConfigError(
+                f"encoders.cache={self.place.name} was made for something else: {shown}. {_BUILD}"
+            )
+
+    def _require_photographs(self, pictures: Iterable[Path]) -> None:
+        names = {picture: self._name(picture) for picture in pictures}
+        known = self.manifest.photographs
+        if missing := [p for p, name in names.items() if name not in known]:
+            raise DataError(
+                f"encoder cache {self.place.name} lacks {len(missing)} of {len(names)} "
+                f"photographs, first: {missing[0]}. {_BUILD}"
+            )
+        for picture, name in names.items():
+            if not _is_unchanged(picture, known[name]):
+                raise DataError(
+                    f"encoder cache {self.place.name} is stale: {picture} has changed since. "
+                    f"{_BUILD}"
+                )
+
+
+def photograph_name(picture: Path, folder: Path) -> str:
+    """Name a photograph by its path from the index's folder, or by its whole path elsewhere."""
+    full = Path(picture).absolute()
+    return full.relative_to(folder).as_posix() if full.is_relative_to(folder) else full.as_posix()
+
+
+def _is_unchanged(picture: Path, facts: Any) -> bool:
+    try:
+        found = picture.stat()
+    except FileNotFoundError:
+        return True
+    if (found.st_size, found.st_mtime_ns) == (facts.num_bytes, facts.modified):
+        return True
+    with picture.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == facts.sha256
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:12] + "..." if len(text) > 40 else text

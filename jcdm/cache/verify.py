@@ -1,0 +1,62 @@
+"""Check an encoder cache: its shards, the photographs it was made of, and some rows anew."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from jcdm.cache.build import CacheBuilder
+from jcdm.cache.layout import BLACK
+from jcdm.cache.pictures import file_facts, show
+from jcdm.cache.reader import EncoderCache, photograph_name
+from jcdm.data.images import load_image
+from jcdm.errors import JCDMError
+from jcdm.seeding import generator
+
+NUM_ROWS = 16  # photographs that are encoded again
+TOLERANCE = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
+"""Largest difference of a row encoded anew, as a share of the largest number of its field."""
+
+
+def find_problems(
+    cache: EncoderCache, builder: CacheBuilder, pictures: Sequence[Path], index: Path
+) -> Iterator[str]:
+    """Name every problem of a cache in one line each; none for a cache that is right."""
+    known = cache.manifest.photographs
+    names = {path: photograph_name(path, index.absolute().parent) for path in pictures}
+    for shard, sha256 in cache.manifest.shards.items():
+        try:
+            if file_facts(builder.folder / shard).sha256 != sha256:
+                yield f"{shard} has not the SHA-256 recorded"
+        except JCDMError:
+            yield f"{shard} is missing"
+    if not (builder.folder / BLACK).is_file():
+        yield f"{BLACK} is missing"
+    for path, name in names.items():
+        if name not in known:
+            yield f"{path} is not in the cache"
+        elif path.is_file() and file_facts(path).sha256 != known[name].sha256:
+            yield f"{path} has changed since the cache was built"
+    yield from _different_rows(cache, builder, [p for p, n in names.items() if n in known])
+
+
+def _different_rows(
+    cache: EncoderCache, builder: CacheBuilder, pictures: Sequence[Path]
+) -> Iterator[str]:
+    """Encode some photographs again, chosen by a fixed draw."""
+    order = generator(0, "cache verification").permutation(len(pictures))
+    tolerance = TOLERANCE[cache.manifest.identity.dtype]
+    for place in order[:NUM_ROWS]:
+        path = pictures[place]
+        try:
+            fresh = builder.encode([show(load_image(path), builder.identity)])
+            kept = [cache.load(path, flip=flip) for flip in (False, True)]
+        except JCDMError as error:
+            yield str(error)
+            continue
+        for name in ("mean", "std", "appearance"):
+            if name in fresh:
+                new = fresh[name][0].float()
+                old = torch.stack([getattr(row, name) for row in kept])
+                if (new - old).abs().max() > tolerance * new.abs().max():
+                    yield f"{path}: {name} differs from what the encoders make of it now"
