@@ -318,13 +318,20 @@ class OptimConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How long and how a stage trains. `batch_size` counts people a process a micro-batch."""
+    """How long and how a stage trains. `batch_size` counts people a process a micro-batch.
+
+    `compile`: translate the U-Net's blocks, or the prior's layers, with torch.compile and
+    `compile_backend`. `channels_last`: keep pictures' channels beside each other in memory.
+    """
 
     num_steps: int
     batch_size: int
     accumulation: int = 1
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     activation_checkpointing: bool = False
+    compile: bool = False
+    compile_backend: str = "inductor"
+    channels_last: bool = False
     ema_decay: float = 0.9999
     snr_gamma: float | None = 5.0
     noise_offset: float = 0.05
@@ -388,33 +395,43 @@ class SampleConfig:
     """Which model paints, and how; `prior` and `denoiser` replace parts of the pipeline.
 
     `schedule`: noise levels of the pipeline (null), of its training, or of published sampling.
+    `preset`: named settings (docs/sampling.md); keys that are set win over it.
     """
 
     pipeline: Path
     prior: Path | None = None
     denoiser: Path | None = None
     num_references: int = 2
-    scheduler: Literal["ddim", "ddpm", "dpmpp_2m", "unipc", "euler", "euler_a", "lcm"] = "ddim"
+    scheduler: Literal["ddim", "ddpm", "dpmpp_2m", "unipc", "euler", "euler_a", "lcm"] | None = None
     schedule: Literal["trained", "published"] | None = None
-    num_steps: int = 30
-    guidance_scale: float = 2.0
+    preset: Literal["standard", "exact", "fast", "low-memory"] | None = None
+    num_steps: int | None = None
+    guidance_scale: float | None = None
+    guidance_start: float | None = None
+    guidance_end: float | None = None
+    guidance_kept: float | None = None
     prior_steps: int = 20
     prior_guidance: float = 1.0
     prior_source: Literal["apm", "oracle", "mean"] = "apm"
+    vae_tile: int | None = None
+    compile: bool | None = None
     batch_size: int = 4
 
     def __post_init__(self) -> None:
+        set_ones = {"num_steps": self.num_steps, "vae_tile": self.vae_tile}
         _require_at_least(
             "sample",
             1,
             num_references=self.num_references,
-            num_steps=self.num_steps,
             prior_steps=self.prior_steps,
             batch_size=self.batch_size,
+            **{name: value for name, value in set_ones.items() if value is not None},
         )
-        _require_at_least(
-            "sample", 0, guidance_scale=self.guidance_scale, prior_guidance=self.prior_guidance
-        )
+        names = ("guidance_start", "guidance_end", "guidance_kept")
+        shares = {name: getattr(self, name) for name in names}
+        _require_share("sample", **{n: value for n, value in shares.items() if value is not None})
+        scale = 1.0 if self.guidance_scale is None else self.guidance_scale
+        _require_at_least("sample", 0, guidance_scale=scale, prior_guidance=self.prior_guidance)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,11 @@
 #!/usr/bin/env sh
 # Start a jcdm command on every visible GPU, or on NUM_PROCESSES processes; used by the launchers.
 #   NUM_PROCESSES=8 sh scripts/launch.sh train denoiser --config FILE
-# Options of accelerate itself (machines, FSDP, DeepSpeed) come from ACCELERATE_CONFIG=FILE.
+#   ACCELERATE_CONFIG=fsdp sh scripts/launch.sh train denoiser --config FILE
+# NUM_PROCESSES:     how many processes, one a GPU; without GPUs they share the CPU.
+# ACCELERATE_CONFIG: a file for accelerate, or the name of one in configs/accelerate: cpu, fsdp,
+#                    single_gpu, multi_gpu, multi_node, deepspeed_zero2. NUM_PROCESSES, where it is
+#                    set, takes the place of the file's number.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -19,7 +23,20 @@ case "$processes" in
 esac
 
 if [ -n "${ACCELERATE_CONFIG:-}" ]; then
-    exec "$JCDM_PYTHON" -m accelerate.commands.launch --config_file "$ACCELERATE_CONFIG" -m jcdm "$@"
+    file="$ACCELERATE_CONFIG"
+    [ -f "$file" ] || file="configs/accelerate/$ACCELERATE_CONFIG.yaml"
+    [ -f "$file" ] ||
+        jcdm_fail "ACCELERATE_CONFIG is '$ACCELERATE_CONFIG'; expected a file or a name in configs/accelerate."
+    if grep -q '^use_cpu: true' "$file"; then
+        export ACCELERATE_USE_CPU=true  # accelerate does not hand this key on to several processes
+        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+    fi
+    if [ -n "${NUM_PROCESSES:-}" ]; then
+        set -- --num_processes "$NUM_PROCESSES" -m jcdm "$@"
+    else
+        set -- -m jcdm "$@"
+    fi
+    exec "$JCDM_PYTHON" -m accelerate.commands.launch --config_file "$file" "$@"
 elif [ "$processes" -le 1 ]; then
     exec "$JCDM_PYTHON" -m jcdm "$@"
 fi

@@ -1,9 +1,11 @@
-"""Memory that a process held at most."""
+"""Memory that a process, or a GPU for it, held at most."""
 
 import re
 import resource
 import sys
 from pathlib import Path
+
+import torch
 
 _STATUS = Path("/") / "proc" / "self" / "status"
 
@@ -20,3 +22,10 @@ def peak_memory() -> float:
             return int(found[1]) * 1024 / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def device_peak_memory(device: torch.device) -> float:
+    """Most MB held on a device so far: what tensors took of a GPU, or this process's on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return peak_memory()

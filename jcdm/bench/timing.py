@@ -1,12 +1,18 @@
 """Time a piece of work: warm-up first, then repeats, whose median counts."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
+from typing import NamedTuple
+
+import torch
+
+from jcdm.bench.results import NAME_WIDTH
 
 Work = Callable[[], int]
 """Does a piece of work once and returns how many items that was."""
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,28 +30,50 @@ class Timing:
     def line(self) -> str:
         """One line for people."""
         spread = f"[{self.low:.4g}, {self.high:.4g}]"
-        return f"{self.name:44} {self.per_second:12.4g} {self.unit}/s   quartiles {spread}"
+        return (
+            f"{self.name:{NAME_WIDTH}} {self.per_second:12.4g} {self.unit}/s   quartiles {spread}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Ours beside another way to the same numbers. ratio: median over repeats, taken in turns."""
+    """Ours beside another way to do it. ratio: median over repeats, taken in turns.
+
+    cpu_ratio: the same of the processor seconds that this process used, which others on the machine
+    disturb less; None on a GPU.
+    """
 
     ours: Timing
     theirs: Timing
     ratio: float
+    cpu_ratio: float | None = None
 
     @property
     def line(self) -> str:
         """Three lines for people."""
-        return f"{self.ours.line}\n{self.theirs.line}\n{'':44} {self.ratio:12.3g} times as fast"
+        cpu = "" if self.cpu_ratio is None else f" ({self.cpu_ratio:.3g} by processor seconds)"
+        ratio = f"{'':{NAME_WIDTH}} {self.ratio:12.3g} times as fast{cpu}"
+        return f"{self.ours.line}\n{self.theirs.line}\n{ratio}"
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a GPU has done all it was given, so that a clock sees it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def time_work(
-    name: str, unit: str, work: Work, *, num_repeats: int = 7, num_warmup: int = 2
+    name: str,
+    unit: str,
+    work: Work,
+    *,
+    num_repeats: int = 7,
+    num_warmup: int = 2,
+    device: torch.device = CPU,
 ) -> Timing:
     """Time work that is repeated alike."""
-    rates = [_rate(work) for _ in range(num_warmup + num_repeats)][num_warmup:]
+    rounds = [_measure(work, device) for _ in range(num_warmup + num_repeats)][num_warmup:]
+    rates = [found.rate for found in rounds]
     return _timing(name, unit, rates)
 
 
@@ -57,21 +85,72 @@ def compare_work(
     *,
     num_repeats: int = 7,
     num_warmup: int = 2,
+    device: torch.device = CPU,
 ) -> Comparison:
     """Time two kinds of work in turns, so that whatever slows a machine down slows both."""
-    pairs = [(_rate(ours), _rate(theirs)) for _ in range(num_warmup + num_repeats)][num_warmup:]
-    first, second = zip(*pairs, strict=True)
+    (found,) = compare_all(
+        (names[1], theirs),
+        {names[0]: ours},
+        unit,
+        num_repeats=num_repeats,
+        num_warmup=num_warmup,
+        device=device,
+    )
+    return found
+
+
+def compare_all(
+    reference: tuple[str, Work],
+    works: Mapping[str, Work],
+    unit: str,
+    *,
+    num_repeats: int = 7,
+    num_warmup: int = 2,
+    device: torch.device = CPU,
+) -> list[Comparison]:
+    """Time several kinds of work, by name, each beside one reference; all in turns."""
+    every = [*works.values(), reference[1]]
+    rounds = [[_measure(work, device) for work in every] for _ in range(num_warmup + num_repeats)][
+        num_warmup:
+    ]
+    theirs = [found[-1] for found in rounds]
+    return [
+        _comparison((name, reference[0]), unit, [found[i] for found in rounds], theirs, device)
+        for i, name in enumerate(works)
+    ]
+
+
+def _comparison(
+    names: tuple[str, str],
+    unit: str,
+    ours: Sequence["_Measured"],
+    theirs: Sequence["_Measured"],
+    device: torch.device,
+) -> Comparison:
+    pairs = list(zip(ours, theirs, strict=True))
+    on_cpu = device.type == "cpu"
     return Comparison(
-        ours=_timing(names[0], unit, first),
-        theirs=_timing(names[1], unit, second),
-        ratio=median(a / b for a, b in pairs),
+        ours=_timing(names[0], unit, [found.rate for found in ours]),
+        theirs=_timing(names[1], unit, [found.rate for found in theirs]),
+        ratio=median(a.rate / b.rate for a, b in pairs),
+        cpu_ratio=median(a.cpu_rate / b.cpu_rate for a, b in pairs) if on_cpu else None,
     )
 
 
-def _rate(work: Work) -> float:
-    start = time.perf_counter()
+class _Measured(NamedTuple):
+    """Items a second, and a second of this process's processor time."""
+
+    rate: float
+    cpu_rate: float
+
+
+def _measure(work: Work, device: torch.device) -> _Measured:
+    synchronise(device)
+    start, cpu_start = time.perf_counter(), time.process_time()
     count = work()
-    return count / (time.perf_counter() - start)
+    synchronise(device)
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    return _Measured(count / seconds, count / max(cpu_seconds, 1e-9))
 
 
 def _timing(name: str, unit: str, rates: Sequence[float]) -> Timing:

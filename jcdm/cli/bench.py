@@ -1,59 +1,64 @@
-"""`bench data|evaluate`: timed cost, medians of repeats, peak memory."""
+"""`bench WORD`: timed cost of every stage, medians of repeats, peak memory, goals."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from jcdm.cli.options import command_parser, parse_command, take_word
 
 PROG = "python -m jcdm bench"
-WORDS = ("data", "evaluate")
+STEP_WORDS = ("prior", "denoiser", "motion")
+SIZED_WORDS = (*STEP_WORDS, "sample", "cache")
+WORDS = (*SIZED_WORDS, "data", "evaluate")
 
 
 def main(argv: Sequence[str]) -> None:
     """Run `bench WORD ...`."""
     word, rest = take_word(argv, WORDS, PROG)
-    parser = command_parser(f"{PROG} {word}", "Time what a part costs: medians after warm-up.")
-    parser.add_argument("--num_repeats", type=int, default=7)
-    parser.add_argument("--json", type=Path | None, default=None, help="write the numbers here")
-    if word == "evaluate":
-        parser.add_argument("--sets", type=bool, default=True, help="FID, KID of 48,674 and 8,570")
-    options = parse_command(parser, rest)
-    if word == "data":
-        rows = _data(options.num_repeats)
-    else:
-        rows = _evaluate(options.num_repeats, with_sets=options.sets)
-    if options.json is not None:
-        from jcdm.manifest import code_identity, hardware, package_versions
+    options = parse_command(_parser(word), rest)
+    from jcdm.bench.results import Row, write_results
 
-        origin = {"code": code_identity(Path(__file__).parent), "hardware": hardware()}
-        document = {"bench": word, "rows": rows, **origin, "versions": package_versions()}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    rows: list[Row] = []
+    for row in _rows(word, options):
+        print(row.line, flush=True)
+        rows.append(row)
+    if options.json is not None:
+        settings = {k: str(v) for k, v in vars(options).items() if k != "json" and v is not None}
+        write_results(options.json, word, rows, **settings)
         print(f"written: {options.json}")
 
 
-def _data(num_repeats: int) -> list[dict[str, Any]]:
-    from jcdm.bench.data import bench_data
+def _parser(word: str) -> Any:
+    parser = command_parser(f"{PROG} {word}", "Time what a part costs: medians after warm-up.")
+    parser.add_argument("--num_repeats", type=int, default=7)
+    parser.add_argument("--json", type=Path | None, default=None, help="write the numbers here")
+    if word in SIZED_WORDS:
+        parser.add_argument("--size", type=str, default="mid", help="tiny, mid or full")
+        parser.add_argument("--device", type=str, default="cpu", help="cpu or cuda")
+        parser.add_argument("--mixed_precision", type=str | None, default=None, help="no or bf16")
+        parser.add_argument("--num_threads", type=int | None, default=None, help="of torch")
+    if word == "evaluate":
+        parser.add_argument("--sets", type=bool, default=True, help="FID, KID of 48,674 and 8,570")
+    return parser
 
-    timings = bench_data(num_repeats)
-    for timing in timings:
-        print(timing.line)
-    return [asdict(timing) for timing in timings]
 
+def _rows(word: str, options: Any) -> Iterator[Any]:
+    if word == "data":
+        from jcdm.bench.data import bench_data
 
-def _evaluate(num_repeats: int, *, with_sets: bool) -> list[dict[str, Any]]:
-    from jcdm.bench.evaluation import compare_similarities, measure_set_distances, time_networks
+        return bench_data(options.num_repeats)
+    if word == "evaluate":
+        from jcdm.bench.evaluation import bench_evaluation
 
-    comparison, gap = compare_similarities(num_repeats)
-    print(f"{comparison.line}; largest difference {gap:.1e}")
-    timings = time_networks(num_repeats)
-    for timing in timings:
-        print(timing.line)
-    rows = [asdict(comparison) | {"gap": gap}, *map(asdict, timings)]
-    if with_sets:
-        before, peak = measure_set_distances()
-        print(f"{'FID, KID of 48,674 and 8,570 features':44} {peak:12.0f} MB at most")
-        rows.append({"name": "set distances", "before_mb": before, "peak_mb": peak})
-    return rows
+        return bench_evaluation(options.num_repeats, with_sets=options.sets)
+    from jcdm.bench.setting import bench_setting
+    from jcdm.bench.suites import run_suite
+
+    bench = bench_setting(
+        options.size,
+        options.device,
+        num_repeats=options.num_repeats,
+        mixed_precision=options.mixed_precision,
+        num_threads=options.num_threads,
+    )
+    return run_suite(word, bench)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jcdm.cli.options import command_parser, parse_command
+from jcdm.cli.sampling_options import add_sampling_options, take_settings
 from jcdm.cli.scoring_options import add_scoring_options, refuse_existing, scoring_plan
 
 PROG = "python -m jcdm evaluate pipeline"
@@ -19,9 +20,7 @@ def main(argv: Sequence[str]) -> None:
     add("--out", type=Path, required=True, help="folder; a cut run goes on in it")
     add("--seeds", type=int, nargs="+", default=[0], help="one picture a pair for each")
     add("--best_of", type=bool, default=False, help="keep the best seed a pair; renames columns")
-    add("--num_steps", type=int | None, default=None)
-    add("--guidance_scale", type=float | None, default=None)
-    add("--prior_steps", type=int | None, default=None)
+    add_sampling_options(parser)
     add("--batch_size", type=int, default=4, help="people a call")
     add("--benchmark", type=str | None, default=None, help="published rows of the report's table")
     add_scoring_options(parser, needs_protocol=False)
@@ -34,9 +33,8 @@ def main(argv: Sequence[str]) -> None:
         index=options.index,
         out=options.out,
         seeds=tuple(options.seeds),
-        num_steps=options.num_steps,
-        guidance_scale=options.guidance_scale,
-        prior_steps=options.prior_steps,
+        preset=options.preset,
+        settings=take_settings(options),
         batch_size=options.batch_size,
         on_bad=options.on_bad,
     )

@@ -11,6 +11,7 @@ from jcdm.cli.detector_options import (
     split_options,
 )
 from jcdm.cli.options import command_parser, parse_command
+from jcdm.cli.sampling_options import add_sampling_options, take_settings
 
 PROG = "python -m jcdm sample images"
 TINY = Path(__file__).resolve().parents[2] / "assets" / "tiny"
@@ -31,9 +32,7 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--pipeline", type=Path, default=TINY, help="pipeline folder")
     parser.add_argument("--schedule", type=Literal["trained", "published"] | None, default=None)
-    parser.add_argument("--num_steps", type=int | None, default=None)
-    parser.add_argument("--guidance_scale", type=float | None, default=None)
-    parser.add_argument("--prior_steps", type=int | None, default=None)
+    add_sampling_options(parser)
     parser.add_argument("--seed", type=int, default=0)
     add_detector_options(parser)
     options, detection = split_options(parse_command(parser, argv))
@@ -46,7 +45,19 @@ def main(argv: Sequence[str]) -> None:
         detector = build_detector(detection)
         find = person_finder(detector, build_choice(detection)) if detector else None
         identity = detector.identity if detector else None
-        painted = paint_own(OwnPhotographs(**vars(options), detector=identity), find)
+        wish = OwnPhotographs(
+            references=options.references,
+            poses=options.poses,
+            out=options.out,
+            pipeline=options.pipeline,
+            reference_keypoints=options.reference_keypoints,
+            schedule=options.schedule,
+            preset=options.preset,
+            settings=take_settings(options),
+            seed=options.seed,
+            detector=identity,
+        )
+        painted = paint_own(wish, find)
     finally:
         close_logging()
     for path in painted:

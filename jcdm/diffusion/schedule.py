@@ -109,11 +109,13 @@ def build_prior_scheduler() -> UnCLIPScheduler:
     )
 
 
-def swap_scheduler(name: str, base: Scheduler) -> Scheduler:
+def swap_scheduler(name: str | None, base: Scheduler) -> Scheduler:
     """Build another sampler on the noise levels of `base`; `name` is a key of `SAMPLERS`.
 
-    Raises ConfigError for a sampler that would leave those levels.
+    None keeps `base`. Raises ConfigError for a sampler that would leave those levels.
     """
+    if name is None:
+        return base
     if name not in SAMPLERS:
         raise ConfigError(
             f"the sampler {name!r} is unknown or does not keep the trained zero-SNR noise levels; "

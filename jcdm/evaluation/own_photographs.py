@@ -2,9 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from jcdm.evaluation.sheets import SheetRow, draw_sheet
 from jcdm.folders import write_folder
 from jcdm.logs import quiet_libraries
 from jcdm.manifest import run_manifest, write_manifest
+from jcdm.pipelines.execution import place
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.photograph_files import PoseFinder, read_references, read_targets
 from jcdm.pipelines.photographs import (
@@ -32,8 +34,9 @@ SHEET, MANIFEST = "sheet.png", "sampling_manifest.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnPhotographs:
-    """What to paint: files, the pipeline's folder, and settings; None = what suits the weights.
+    """What to paint: files, the pipeline's folder, a preset, settings that win over it.
 
+    settings: fields of `SamplingOptions`; those that are not given are what suits the weights.
     detector: names what finds joints in photographs, for the manifest.
     """
 
@@ -43,9 +46,8 @@ class OwnPhotographs:
     pipeline: Path
     reference_keypoints: Sequence[Path] = ()
     schedule: str | None = None
-    num_steps: int | None = None
-    guidance_scale: float | None = None
-    prior_steps: int | None = None
+    preset: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     detector: str | None = None
 
@@ -60,13 +62,10 @@ def paint_own(wish: OwnPhotographs, find: PoseFinder | None = None) -> list[Path
         raise ConfigError(f"{wish.out} exists; choose a new folder, or remove it first.")
     references = read_references(wish.references, wish.reference_keypoints, find)
     targets = read_targets(wish.poses, find)
-    options = recommended_options(
-        wish.pipeline,
-        num_steps=wish.num_steps,
-        guidance_scale=wish.guidance_scale,
-        prior_steps=wish.prior_steps,
-    )
     pipeline = _load(wish)
+    preset = wish.preset or pipeline.default_preset
+    options = pipeline.settle(recommended_options(wish.pipeline, preset, **wish.settings))
+    place(pipeline, options)
     painted = paint_photographs(
         pipeline,
         references,

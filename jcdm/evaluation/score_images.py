@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -30,7 +30,9 @@ from jcdm.evaluation.metrics import ScoreTally, measure_pictures
 from jcdm.evaluation.report import Figure, Section, Table, write_report
 from jcdm.evaluation.sheets import people_sheet, save_sheet
 from jcdm.evaluation.summary import evaluation_manifest, identical_note, weights_sentence
+from jcdm.pipelines.execution import place
 from jcdm.pipelines.multiview import JCDMPipeline
+from jcdm.pipelines.sampling import configured_options
 from jcdm.records import Batch, Report
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ def score_images(config: TestConfig) -> Report:
     """Paint the target views of unseen people, score them and write the report."""
     pipeline = load_pipeline(JCDMPipeline, config.sample)
     pipeline.denoiser = without_motion(pipeline.denoiser)
+    place(pipeline, configured_options(config.sample, pipeline.default_preset))
     found = ImageScores()
     for batch in evaluation_batches(config, pipeline, pipeline.denoiser.grid):
         pictures = paint_methods(pipeline, batch, config)
@@ -72,16 +75,8 @@ def paint_methods(
     pipeline: JCDMPipeline, batch: Batch, config: TestConfig
 ) -> dict[str, np.ndarray]:
     """Paint a batch by every method: name -> (B,V,H,W,3) uint8, no bars; target views count."""
-    sample = config.sample
-    generated = pipeline.generate(
-        batch,
-        seed=config.run.seed,
-        num_steps=sample.num_steps,
-        guidance_scale=sample.guidance_scale,
-        prior_steps=sample.prior_steps,
-        prior_guidance=sample.prior_guidance,
-        prior_source=sample.prior_source,
-    )
+    options = configured_options(config.sample, pipeline.default_preset)
+    generated = pipeline.generate(batch, seed=config.run.seed, **asdict(options))
     return {
         METHOD: frame_pixels(generated.images, pipeline),
         COPY: frame_pixels(copy_nearest_reference(batch.images, batch), pipeline),

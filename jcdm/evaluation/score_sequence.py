@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ from jcdm.evaluation.sequence_pictures import (
 )
 from jcdm.evaluation.sheets import SheetRow, draw_sheet, save_sheet
 from jcdm.evaluation.summary import evaluation_manifest, identical_note, weights_sentence
+from jcdm.pipelines.execution import place
+from jcdm.pipelines.sampling import configured_options
 from jcdm.pipelines.sequence import JCDMSequencePipeline
 from jcdm.records import Report
 from jcdm.seeding import sample_key
@@ -92,17 +94,16 @@ def paint_frames(
     pipeline: JCDMSequencePipeline, sequence: FrameSequence, config: TestConfig, seed: int
 ) -> np.ndarray:
     """Paint every frame of a sequence from its references: (F,H,W,3) uint8."""
-    sample, given = config.sample, list(sequence.references)
+    given = list(sequence.references)
+    options = configured_options(config.sample, pipeline.default_preset)
+    place(pipeline, options)  # the denoiser may be another than before
     result = pipeline(
         [Image.fromarray(sequence.frames[i]) for i in given],
         [sequence.keypoints[i] for i in given],
         list(sequence.keypoints),
-        num_steps=sample.num_steps,
-        guidance_scale=sample.guidance_scale,
-        prior_steps=sample.prior_steps,
-        prior_guidance=sample.prior_guidance,
-        windows_at_once=sample.batch_size,
+        windows_at_once=options.people_at_once or config.sample.batch_size,
         seed=seed,
+        **asdict(options),
     )
     return np.stack([np.asarray(frame) for frame in result.frames])
 

@@ -2,8 +2,8 @@
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from jcdm.evaluation.task_painting import paint_task
 from jcdm.evaluation.task_truths import write_truths
 from jcdm.logs import PacedProgress, console_messages, quiet_libraries
 from jcdm.manifest import run_manifest, write_manifest
+from jcdm.pipelines.execution import place
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.photographs import recommended_options
 from jcdm.pipelines.sampling import SamplingOptions
@@ -42,16 +43,18 @@ COPY = "copied reference"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
-    """What is painted by what; settings None = what suits the weights."""
+    """What is painted by what: a preset, and settings (of `SamplingOptions`) that win over it.
+
+    Settings that are not given are what suits the weights.
+    """
 
     pipeline: Path
     task: Path
     index: Path
     out: Path
     seeds: tuple[int, ...] = (0,)
-    num_steps: int | None = None
-    guidance_scale: float | None = None
-    prior_steps: int | None = None
+    preset: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 4
     on_bad: OnBad = "error"
 
@@ -74,19 +77,16 @@ def paint_run(run: TaskRun) -> None:
     was left out is named in the manifest. Errors: ConfigError, DataError.
     """
     state = process_state()
-    options = recommended_options(
-        run.pipeline,
-        num_steps=run.num_steps,
-        guidance_scale=run.guidance_scale,
-        prior_steps=run.prior_steps,
-    )
     items = read_task(run.task, run.index)
     with quiet_libraries():
         pipeline = JCDMPipeline.from_pretrained(run.pipeline)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(state.device)
+    preset = run.preset or pipeline.default_preset
+    options = pipeline.settle(recommended_options(run.pipeline, preset, **run.settings))
+    place(pipeline, options, state.device)
     run.out.mkdir(parents=True, exist_ok=True)
-    with console_messages(is_main=state.is_main_process):
+    with console_messages(is_main=state.is_main_process), pipeline.working(options):
         bad = _paint(pipeline, items, run, options, state)
     everyones = gather_object([bad])
     if state.is_main_process:

@@ -1,44 +1,40 @@
 """The components and steps that the image pipelines share: encode, predict, denoise, decode."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, SchedulerMixin
+from diffusers import AutoencoderKL, DDIMScheduler, SchedulerMixin
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from einops import rearrange
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
-from jcdm.diffusion.schedule import (
-    Scheduler,
-    check_scheduler,
-    noise_level_config,
-    published_sampling,
-    sampling_timesteps,
-    scheduler_from_noise_levels,
-)
+from jcdm.diffusion.schedule import Scheduler, noise_level_config, sampling_timesteps
 from jcdm.errors import ConfigError, DataError
 from jcdm.fitting import frame_place
 from jcdm.grid import from_grid, to_grid
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+from jcdm.models.fixed_keys import fixed_keys
 from jcdm.pipelines.components import frozen, read_pipeline, wake
+from jcdm.pipelines.execution import compiled_blocks, vae_tiles
 from jcdm.pipelines.inputs import ViewFormat, view_format
 from jcdm.pipelines.noise import NoiseSource
 from jcdm.pipelines.prior import embed_references, predict_batch
 from jcdm.pipelines.sampling import SamplingOptions
+from jcdm.pipelines.schedulers import SchedulerChoice
 from jcdm.records import Batch
 
 StepCallback = Callable[[Any, int, Tensor, dict[str, Tensor]], Mapping[str, Tensor] | None]
 LAYOUTS = ("view", "grid")
-SCHEDULES = ("trained", "published")
 NUM_DECODED_AT_ONCE = 8
 
 
-class ImagePipeline(DiffusionPipeline):
+class ImagePipeline(SchedulerChoice, DiffusionPipeline):
     """Base of the pipelines that paint: components, configuration, and the steps of sampling.
 
     height, width: pixels of a view, as trained. layout: whether the VAE sees views one by one or
@@ -95,6 +91,7 @@ class ImagePipeline(DiffusionPipeline):
         self.interrupt = False
         self._vae: FrozenVAE | None = None
         self._clip: FrozenCLIPVision | None = None
+        self._stored_scheduler = scheduler if isinstance(scheduler, DDIMScheduler) else None
         self._check_scheduler()
 
     @classmethod
@@ -102,26 +99,6 @@ class ImagePipeline(DiffusionPipeline):
         """Load a folder that `save_pretrained` wrote, or `hub:owner/name`; float32 by default."""
         load = super().from_pretrained
         return read_pipeline(load, pretrained_model_name_or_path, options, ("vae", "image_encoder"))
-
-    def _check_scheduler(self) -> None:
-        """Refuse a scheduler, also one set later, that leaves the chosen noise levels."""
-        check_scheduler(self.scheduler, self._chosen_levels(self.config["schedule"]))
-
-    def choose_schedule(self, name: str) -> None:
-        """Sample with the noise levels of training (`trained`) or of published sampling.
-
-        The published code trains with scaled-linear betas and samples with linear ones. `published`
-        repeats that, for weights of the published code; for all others `trained` is right.
-        """
-        self.scheduler = self._chosen_levels(name)
-        self.register_to_config(schedule=name)
-
-    def _chosen_levels(self, name: str) -> Scheduler:
-        if name not in SCHEDULES:
-            raise ConfigError(f"schedule is {name!r}; expected one of {', '.join(SCHEDULES)}.")
-        if name == "published":
-            return published_sampling()
-        return scheduler_from_noise_levels(self.config["noise_levels"])
 
     def frozen_vae(self) -> FrozenVAE:
         """Wrap the VAE as the rest of the code takes it, on its device."""
@@ -132,6 +109,19 @@ class ImagePipeline(DiffusionPipeline):
         """Wrap the CLIP tower as the rest of the code takes it, on its device."""
         self._clip = frozen(FrozenCLIPVision, wake(self.image_encoder), self._clip)
         return self._clip
+
+    def choose_options(self, preset: str | None, settings: Mapping[str, Any]) -> SamplingOptions:
+        """Make options of a preset, by default the one that suits the schedule, and settings."""
+        return SamplingOptions.preset(preset or self.default_preset, **settings)
+
+    @contextmanager
+    def working(self, options: SamplingOptions) -> Iterator[None]:
+        """Run the models as the options say: the VAE in tiles, the U-Net's blocks compiled."""
+        with (
+            vae_tiles(self.vae, options.vae_tile),
+            compiled_blocks(self.denoiser.unet, options.compile),
+        ):
+            yield
 
     def view_format(self, height: int | None, width: int | None) -> ViewFormat:
         """Describe how photographs are cut; sizes in pixels, by default as trained."""
@@ -191,7 +181,7 @@ class ImagePipeline(DiffusionPipeline):
         self,
         predict: Callable[[Tensor, Tensor], Tensor],
         start: Tensor,
-        num_steps: int,
+        options: SamplingOptions,
         *,
         generators: list[torch.Generator] | torch.Generator,
         callback: StepCallback | None = None,
@@ -202,19 +192,21 @@ class ImagePipeline(DiffusionPipeline):
         pipeline, step index, timestep, {"latents"}) and may return changed latents; it may set
         `interrupt`, which ends the work after that step.
         """
-        scheduler, self.interrupt = self.scheduler, False
-        timesteps = sampling_timesteps(scheduler, num_steps, start.device)
+        scheduler, self.interrupt = self.build_sampler(options), False
+        timesteps = sampling_timesteps(scheduler, options.num_steps, start.device)
         takes_generator = "generator" in inspect.signature(scheduler.step).parameters
         extra = {"generator": generators} if takes_generator else {}
         latents = start * scheduler.init_noise_sigma
-        for i, t in enumerate(self.progress_bar(timesteps)):
-            prediction = predict(scheduler.scale_model_input(latents, t), t)
-            latents = scheduler.step(prediction, t, latents, **extra, return_dict=False)[0]
-            if callback is not None:
-                changed = callback(self, i, t, {"latents": latents}) or {}
-                latents = changed.get("latents", latents)
-            if self.interrupt:
-                break
+        remembers = options.fixed_keys and not options.compile
+        with fixed_keys(self.denoiser.unet) if remembers else nullcontext():
+            for i, t in enumerate(self.progress_bar(timesteps)):
+                prediction = predict(scheduler.scale_model_input(latents, t), t)
+                latents = scheduler.step(prediction, t, latents, **extra, return_dict=False)[0]
+                if callback is not None:
+                    changed = callback(self, i, t, {"latents": latents}) or {}
+                    latents = changed.get("latents", latents)
+                if self.interrupt:
+                    break
         return latents
 
     def check_batch(self, batch: Batch) -> None:

@@ -13,10 +13,11 @@ from jcdm.errors import ConfigError
 from jcdm.grid import to_grid
 from jcdm.pipelines.base import ImagePipeline, StepCallback
 from jcdm.pipelines.components import wake
+from jcdm.pipelines.guided import guide_in_parts
 from jcdm.pipelines.inputs import assemble_people
 from jcdm.pipelines.noise import KeyedNoise, NoiseSource, noise_source
 from jcdm.pipelines.outputs import check_output_type, to_output, to_uint8
-from jcdm.pipelines.sampling import GuidedDenoiser, PriorSource, SamplingOptions
+from jcdm.pipelines.sampling import SamplingOptions
 from jcdm.records import Batch, GeneratedViews
 from jcdm.seeding import sample_key
 
@@ -47,37 +48,27 @@ class JCDMPipeline(ImagePipeline):
         *,
         height: int | None = None,
         width: int | None = None,
-        num_steps: int = 30,
-        guidance_scale: float = 2.0,
-        guide_pose: bool = False,
-        prior_steps: int = 20,
-        prior_guidance: float = 1.0,
-        prior_source: PriorSource = "apm",
+        preset: str | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         seed: int | Sequence[int] | None = None,
         output_type: str = "pil",
         output_grid: bool = False,
         callback_on_step_end: StepCallback | None = None,
+        **settings: Any,
     ) -> MultiViewOutput:
         """Paint one picture a target pose.
 
         references: photographs of one person, or a list of such lists; keypoints and poses follow
         the same nesting. reference_keypoints: one (K,2) or (K,3) array a photograph: x, y in [0,1]
         of it [and whether the joint is seen]. target_poses: such arrays in [0,1] of the new view,
-        or pairs (pose-map image, keypoints). Randomness: `generator`, or `seed` (one, or one a
-        person; a seed gives a person the same picture in any batch). `callback_on_step_end` as
-        in `denoise`. Where the model was trained on a frame between bars (`data.fit`), pictures
-        have the frame's size. Errors: DataError, ConfigError.
+        or pairs (pose-map image, keypoints). preset: a key of `PRESETS`; settings: fields of
+        `SamplingOptions` (`num_steps`, `guidance_scale` ...), which win over it. Randomness:
+        `generator`, or `seed` (one, or one a person; a seed gives a person the same picture in any
+        batch). `callback_on_step_end` as in `denoise`. Where the model was trained on a frame
+        between bars (`data.fit`), pictures have the frame's size. Errors: DataError, ConfigError.
         """
         check_output_type(output_type)
-        options = SamplingOptions(
-            num_steps=num_steps,
-            guidance_scale=guidance_scale,
-            guide_pose=guide_pose,
-            prior_steps=prior_steps,
-            prior_guidance=prior_guidance,
-            prior_source=prior_source,
-        )
+        options = self.choose_options(preset, settings)
         if options.prior_source == "oracle":
             raise ConfigError(
                 "prior_source is 'oracle', which embeds the true targets; expected 'apm' or 'mean' "
@@ -91,11 +82,12 @@ class JCDMPipeline(ImagePipeline):
             grid=self.denoiser.grid,
         )
         noise = noise_source(generator, seed, len(batch.keys))
-        embeddings, latents = self.paint(batch, noise, options, callback=callback_on_step_end)
         targets = batch.present & ~batch.visible
-        views = self.without_bars(self.decode(latents, targets)).split(targets.sum(1).tolist())
-        images = [to_output(some, output_type) for some in views]
-        grids = to_output(self.decode_grids(latents), output_type) if output_grid else None
+        with self.working(options):
+            embeddings, latents = self.paint(batch, noise, options, callback=callback_on_step_end)
+            views = self.without_bars(self.decode(latents, targets)).split(targets.sum(1).tolist())
+            images = [to_output(some, output_type) for some in views]
+            grids = to_output(self.decode_grids(latents), output_type) if output_grid else None
         self.maybe_free_model_hooks()
         return MultiViewOutput(
             images=images[0] if is_one else images, grids=grids, embeddings=embeddings
@@ -107,35 +99,25 @@ class JCDMPipeline(ImagePipeline):
         batch: Batch,
         *,
         seed: int = 0,
-        num_steps: int = 30,
-        guidance_scale: float = 2.0,
-        guide_pose: bool = False,
-        prior_steps: int = 20,
-        prior_guidance: float = 1.0,
-        prior_source: PriorSource = "apm",
+        preset: str | None = None,
         paint_references: bool = False,
         callback: StepCallback | None = None,
+        **settings: Any,
     ) -> GeneratedViews:
         """Paint the target views of a data set's batch, for evaluation.
 
         Each person's noise follows (seed, its key), so it does not depend on the batch. Reference
         cells of the result hold the given photographs, or their painted versions with
-        `paint_references`; absent cells stay as they came.
+        `paint_references`; absent cells stay as they came. preset, settings: as in a call.
         """
-        options = SamplingOptions(
-            num_steps=num_steps,
-            guidance_scale=guidance_scale,
-            guide_pose=guide_pose,
-            prior_steps=prior_steps,
-            prior_guidance=prior_guidance,
-            prior_source=prior_source,
-        )
+        options = self.choose_options(preset, settings)
         keys = torch.tensor([sample_key(seed, 0, key) for key in batch.keys.tolist()])
         batch = replace(batch, visible=batch.visible & batch.present)
-        _, latents = self.paint(batch, KeyedNoise(keys), options, callback=callback)
         painted = batch.present if paint_references else batch.present & ~batch.visible
         images = to_uint8(batch.images)
-        images[painted] = to_uint8(self.decode(latents, painted)).to(images.device)
+        with self.working(options):
+            _, latents = self.paint(batch, KeyedNoise(keys), options, callback=callback)
+            images[painted] = to_uint8(self.decode(latents, painted)).to(images.device)
         self.maybe_free_model_hooks()
         return GeneratedViews(
             images=images, visible=batch.visible, subjects=batch.subjects, seed=seed
@@ -158,8 +140,21 @@ class JCDMPipeline(ImagePipeline):
         self._check_scheduler()
         self.check_batch(batch)
         batch = batch.to(self._execution_device)
-        if embeddings is None:
-            embeddings = self.appearance(batch, noise, options)
+        with self.working(options):
+            if embeddings is None:
+                embeddings = self.appearance(batch, noise, options)
+            latents = self._sample(batch, embeddings, noise, options, callback)
+        return embeddings, latents
+
+    def _sample(
+        self,
+        batch: Batch,
+        embeddings: Tensor,
+        noise: NoiseSource,
+        options: SamplingOptions,
+        callback: StepCallback | None,
+    ) -> Tensor:
+        """Sample a batch's clean latents (B,C,gh,gw), told the embeddings (B,V,D)."""
         conditions = {
             "embeddings": embeddings,
             "visible": batch.visible,
@@ -169,15 +164,14 @@ class JCDMPipeline(ImagePipeline):
         }
         denoiser = wake(self.denoiser)
         views = noise.normal("latents", conditions["reference_latents"].shape[1:])
-        start = to_grid(views.to(embeddings.device), denoiser.grid)
-        latents = self.denoise(
-            GuidedDenoiser(denoiser, conditions, options),
-            start,
-            options.num_steps,
+        predict = guide_in_parts(denoiser, conditions, options, self.num_timesteps)
+        return self.denoise(
+            predict,
+            to_grid(views.to(embeddings.device), denoiser.grid),
+            options,
             generators=noise.generators(),
             callback=callback,
         )
-        return embeddings, latents
 
     def decode_grids(self, latents: Tensor) -> Tensor:
         """Decode every cell of grid latents (B,C,gh,gw) into whole grids (B,3,H,W) in [-1,1]."""

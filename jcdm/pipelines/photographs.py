@@ -28,7 +28,7 @@ from jcdm.pipelines.inputs import (
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.noise import KeyedNoise
 from jcdm.pipelines.outputs import to_pil
-from jcdm.pipelines.sampling import SamplingOptions
+from jcdm.pipelines.sampling import SamplingOptions, check_names
 from jcdm.seeding import sample_key
 
 ADVICE = "sampling.json"  # beside the weights: the settings that suit them
@@ -63,16 +63,17 @@ class PaintedPicture:
     pose_map: Image.Image
 
 
-def recommended_options(pipeline: Path, **given: Any) -> SamplingOptions:
-    """Take sampling settings from those given (not None), then from the folder's sampling.json.
+def recommended_options(pipeline: Path, preset: str = "standard", **given: Any) -> SamplingOptions:
+    """Take sampling settings from those given (not None), the folder's sampling.json, the preset.
 
     Errors: ConfigError for a file that holds anything but settings.
     """
     file = pipeline / ADVICE
     try:
         advice = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        check_names(advice, f"{file}: ")
         chosen = advice | {name: value for name, value in given.items() if value is not None}
-        return SamplingOptions(**chosen)
+        return SamplingOptions.preset(preset, **chosen)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"{file} holds no sampling settings: {' '.join(str(error).split())}. Expected an "
@@ -101,10 +102,11 @@ def paint_photographs(
     )
     free = count_free_cells(len(given), pipeline.denoiser.grid)
     painted: list[PaintedPicture] = []
-    for start in range(0, len(poses), free):
-        some = poses[start : start + free]
-        painted += _paint(pipeline, given, some, spec, options, sample_key(seed, 0, start))
-        report(len(painted))
+    with pipeline.working(options):
+        for start in range(0, len(poses), free):
+            some = poses[start : start + free]
+            painted += _paint(pipeline, given, some, spec, options, sample_key(seed, 0, start))
+            report(len(painted))
     return painted
 
 

@@ -10,9 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from jcdm.data.keypoints import flatten_pose
+from jcdm.errors import ConfigError
 from jcdm.grid import from_grid, to_grid
 from jcdm.pipelines.base import NUM_DECODED_AT_ONCE, ImagePipeline, StepCallback
 from jcdm.pipelines.components import wake
+from jcdm.pipelines.guided import GuidedDenoiser
 from jcdm.pipelines.inputs import (
     View,
     assemble_batch,
@@ -23,9 +25,11 @@ from jcdm.pipelines.inputs import (
 from jcdm.pipelines.noise import NoiseSource, noise_source
 from jcdm.pipelines.outputs import check_output_type, to_output
 from jcdm.pipelines.prior import embed_references, embed_visibility, predict_appearance
-from jcdm.pipelines.sampling import GuidedDenoiser, SamplingOptions
+from jcdm.pipelines.sampling import SamplingOptions
 from jcdm.pipelines.windows import WindowNoise, WindowTable, window_starts
 from jcdm.records import Batch
+
+NUM_WINDOWS_AT_ONCE = 4
 
 
 @dataclass
@@ -53,31 +57,28 @@ class JCDMSequencePipeline(ImagePipeline):
         height: int | None = None,
         width: int | None = None,
         overlap: int | None = None,
-        num_steps: int = 30,
-        guidance_scale: float = 2.0,
-        guide_pose: bool = False,
-        prior_steps: int = 20,
-        prior_guidance: float = 1.0,
-        windows_at_once: int = 4,
+        windows_at_once: int | None = None,
+        preset: str | None = None,
         generator: torch.Generator | None = None,
         seed: int | None = None,
         output_type: str = "pil",
         callback_on_step_end: StepCallback | None = None,
+        **settings: Any,
     ) -> SequenceOutput:
         """Paint one frame a target pose; references and poses as in `JCDMPipeline`, one person.
 
         overlap: frames that neighbouring windows share, below the number of free cells; by default
-        1 where there is room. windows_at_once: windows the U-Net sees in one call; with motion
-        across frames that number is the motion module's instead.
+        1 where there is room. windows_at_once: windows the U-Net sees in one call, by default those
+        of `people_at_once`, else 4; with motion across frames that number is the motion module's
+        instead. preset, settings: as in `JCDMPipeline`.
         """
         check_output_type(output_type)
-        options = SamplingOptions(
-            num_steps=num_steps,
-            guidance_scale=guidance_scale,
-            guide_pose=guide_pose,
-            prior_steps=prior_steps,
-            prior_guidance=prior_guidance,
-        )
+        options = self.choose_options(preset, settings)
+        if options.prior_source != "apm":
+            raise ConfigError(
+                f"prior_source is {options.prior_source!r}; expected 'apm', the only source of "
+                "appearance that a sequence has."
+            )
         self._check_scheduler()
         spec = self.view_format(height, width)
         given = prepare_references(references, reference_keypoints, spec)
@@ -87,15 +88,11 @@ class JCDMSequencePipeline(ImagePipeline):
         starts = window_starts(len(frames), window, overlap)
         table = WindowTable(len(given), starts, window)
         noise = WindowNoise(noise_source(generator, seed, 1), table)
-        conditions = self._condition(given, frames, table, noise, options)
-        latents = self._paint(
-            self._split(conditions, options, windows_at_once),
-            table,
-            noise,
-            options,
-            callback=callback_on_step_end,
-        )
-        states = self._decode_states(latents, table)[len(given) :][: len(frames)]
+        with self.working(options):
+            conditions = self._condition(given, frames, table, noise, options)
+            parts = self._split(conditions, options, windows_at_once)
+            latents = self._paint(parts, table, noise, options, callback=callback_on_step_end)
+            states = self._decode_states(latents, table)[len(given) :][: len(frames)]
         pictures = self.without_bars(states)
         self.maybe_free_model_hooks()
         return SequenceOutput(frames=to_output(pictures, output_type))
@@ -151,11 +148,12 @@ class JCDMSequencePipeline(ImagePipeline):
         return fields
 
     def _split(
-        self, conditions: dict[str, Tensor], options: SamplingOptions, windows_at_once: int
+        self, conditions: dict[str, Tensor], options: SamplingOptions, windows_at_once: int | None
     ) -> list[tuple[range, GuidedDenoiser]]:
         """Share the windows out to calls of the U-Net, which also mixes frames of one call."""
         denoiser = wake(self.denoiser)
         num_windows, overlap = len(conditions["visible"]), 0
+        windows_at_once = windows_at_once or options.people_at_once or NUM_WINDOWS_AT_ONCE
         if denoiser.motion is not None and denoiser.motion.axis == "frames":
             windows_at_once = denoiser.config.motion_config["num_frames"]
             overlap = min(1, windows_at_once - 1)
@@ -163,7 +161,13 @@ class JCDMSequencePipeline(ImagePipeline):
         for start in window_starts(num_windows, windows_at_once, overlap):
             rows = range(start, min(start + windows_at_once, num_windows))
             some = {name: value[rows.start : rows.stop] for name, value in conditions.items()}
-            guided = GuidedDenoiser(denoiser, some, options, num_frames=len(rows))
+            guided = GuidedDenoiser(
+                denoiser,
+                some,
+                options,
+                num_timesteps=self.num_timesteps,
+                num_frames=len(rows),
+            )
             parts.append((rows, guided))
         return parts
 
@@ -187,13 +191,13 @@ class JCDMSequencePipeline(ImagePipeline):
                 table.add(total, count, from_grid(guided(some, timestep), grid), rows)
             return table.mean(total, count)
 
-        reference = parts[0][1].conditioning.reference
+        reference = parts[0][1].conditional.reference
         height, width = reference.shape[-2] // grid.rows, reference.shape[-1] // grid.cols
         shape = (table.num_states, reference.shape[1], height, width)
         start = noise.source.normal("latents", shape)[0].to(reference.device)
         generators = noise.generators()
         one = generators[0] if isinstance(generators, list) else generators
-        return self.denoise(predict, start, options.num_steps, generators=one, callback=callback)
+        return self.denoise(predict, start, options, generators=one, callback=callback)
 
     def _decode_states(self, latents: Tensor, table: WindowTable) -> Tensor:
         """Decode states (N,C,h,w) to pictures (N,3,H,W) in [-1,1]."""

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,19 @@ from jcdm.config import Config
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.folders import remove_folder, remove_leftovers, verify_folder, write_folder
 from jcdm.plain import to_plain, to_yaml
-from jcdm.training.optim import load_optimizer, optimizer_tensors
+from jcdm.training.engine import ENGINE_FOLDER, OPTIMIZER_FILE, Gathered, PlainEngine
 from jcdm.training.state import RunState
-from jcdm.training.weights import (
-    check_tensors,
-    load_module,
-    read_folder_tensors,
-    read_tensors,
-    write_tensors,
-)
+from jcdm.training.weights import check_tensors, read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
 EMA_FILE = "ema.safetensors"
-OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
 CONFIG_FILE = "config.yaml"
 _NOT_COMPARED = ("run.out", "train.resume", "train.num_threads", "data.num_workers")
 _NAME = re.compile(r"step_(\d+)")
+_SPARE = ".engine-state"
 
 
 def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
@@ -42,31 +37,47 @@ def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
 
 
 def save_checkpoint(run: Path, state: RunState, config: Config) -> Path:
-    """Write the state below `run`, then remove the oldest checkpoints beyond the number to keep."""
+    """Write the state below `run`, then remove the oldest checkpoints beyond the number to keep.
 
-    def fill(folder: Path) -> None:
-        state.module.save_pretrained(folder / state.part)  # type: ignore[operator]
-        write_tensors(folder / EMA_FILE, state.averages.tensors())
-        moments = optimizer_tensors(state.optimizer, state.parameters)
-        write_tensors(folder / OPTIMIZER_FILE, moments)
-        counters = json.dumps(_counters(state), indent=2)
-        (folder / STATE_FILE).write_text(f"{counters}\n", encoding="utf-8")
-        (folder / CONFIG_FILE).write_text(to_yaml(config, folder), encoding="utf-8")
-
+    All processes call it; the main one writes, the others add what an engine shares out.
+    """
+    engine = state.engine
+    accelerator = engine.accelerator
     target = run / FOLDER / f"step_{state.progress.step:07d}"
-    remove_leftovers(target.parent)
-    write_folder(target, fill)
-    for _, old in list_checkpoints(run)[: -config.train.keep_checkpoints]:
-        remove_folder(old)
+    spare = target.with_name(_SPARE)
+    if accelerator.is_main_process:
+        remove_leftovers(target.parent)
+        shutil.rmtree(spare, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    gathered = engine.gather(state, spare)
+    if accelerator.is_main_process:
+        write_folder(target, lambda folder: _fill(folder, state, gathered, config))
+        for _, old in list_checkpoints(run)[: -config.train.keep_checkpoints]:
+            remove_folder(old)
+    accelerator.wait_for_everyone()
     return target
+
+
+def _fill(folder: Path, state: RunState, gathered: Gathered, config: Config) -> None:
+    gathered.module.save_pretrained(folder / state.part)  # type: ignore[operator]
+    write_tensors(folder / EMA_FILE, gathered.averages)
+    if gathered.moments is not None:
+        write_tensors(folder / OPTIMIZER_FILE, gathered.moments)
+    if gathered.folder is not None:
+        shutil.move(gathered.folder, folder / ENGINE_FOLDER)
+    counters = json.dumps(_counters(state), indent=2)
+    (folder / STATE_FILE).write_text(f"{counters}\n", encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(to_yaml(config, folder), encoding="utf-8")
 
 
 def _counters(state: RunState) -> dict[str, object]:
     return {
         "part": state.part,
+        "engine": state.engine.name,
         "progress": state.progress.to_json(),
         "ema": {"num_updates": state.averages.num_updates},
         "scaler": None if state.scaler is None else state.scaler.state_dict(),
+        "samples_a_step": state.samples_a_step,
     }
 
 
@@ -121,22 +132,41 @@ def _named_checkpoint(folder: Path, existing: list[tuple[int, Path]]) -> Path:
 
 
 def load_checkpoint(folder: Path, state: RunState) -> None:
-    """Fill the state from a verified checkpoint: weights, averages, moments, counters."""
+    """Fill the state from a verified checkpoint: weights, averages, moments, counters.
+
+    All processes call it. Another number of them continues with the same samples as long as they
+    see equally many a step together, batch_size x accumulation x processes; else it is logged.
+    """
     saved = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
     if saved["part"] != state.part:
         raise CheckpointError(
             f"{folder} is a checkpoint of the {saved['part']}, expected one of the {state.part}. "
             "Choose another run.out or train.resume."
         )
-    load_module(state.module, read_folder_tensors(folder / state.part), folder / state.part)
+    if (found := saved.get("engine", PlainEngine.name)) != state.engine.name:
+        raise CheckpointError(
+            f"{folder} was saved by a run with engine {found}, this launch has {state.engine.name} "
+            "and cannot read its moments. Launch as before, or start a new run from its weights."
+        )
+    state.engine.load(folder, state)
     averages = read_tensors(folder / EMA_FILE)
     check_tensors(averages, state.parameters, folder / EMA_FILE)
-    state.averages.load(averages, num_updates=saved["ema"]["num_updates"])
-    moments = read_tensors(folder / OPTIMIZER_FILE)
-    load_optimizer(state.optimizer, moments, state.parameters)
+    state.progress.restore(saved["progress"])
+    state.averages.load(averages, **saved["ema"], num_skipped=state.progress.num_skipped)
     if state.scaler is not None and saved["scaler"] is not None:
         state.scaler.load_state_dict(saved["scaler"])
-    state.progress.restore(saved["progress"])
+    _compare_batches(saved.get("samples_a_step", 0), state.samples_a_step)
+
+
+def _compare_batches(before: int, now: int) -> None:
+    """Say so when a step sees another number of people: then it reads other ones, too."""
+    if 0 not in (before, now) and before != now:
+        logger.warning(
+            "a step sees %d people, %d before the resume: some are seen twice or left out in this "
+            "epoch. Keep batch_size x accumulation x processes to continue exactly.",
+            now,
+            before,
+        )
 
 
 def changed_keys(folder: Path, config: Config) -> list[str]:

@@ -1,13 +1,14 @@
-"""How much memory a module's parameters and the activations of its training step take."""
+"""How much memory a module's parameters and the tensors of its training step take."""
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
-
-from jcdm.config import Config
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+from torch.utils.weak import WeakIdKeyDictionary
 
 
 def parameter_bytes(module: nn.Module, *, only_trainable: bool = False) -> int:
@@ -16,53 +17,42 @@ def parameter_bytes(module: nn.Module, *, only_trainable: bool = False) -> int:
     return sum(p.numel() * p.element_size() for p in chosen)
 
 
-def activation_bytes(module: Any, forward: Callable[[], Tensor], config: Config) -> int:
-    """Bytes that a forward pass keeps for the backward pass, roughly; works on the meta device.
+class LiveBytes(TorchDispatchMode):
+    """While open, follows every tensor from its birth to its death; `peak` is the most at once.
 
-    Counts what autograd saves, each tensor once, at half the size under mixed precision. With
-    activation checkpointing: what enters the checkpointed pieces, and the largest of them anew.
+    Counts storages, so that views cost nothing. Works on fake tensors, which have sizes and no
+    content: what a step needs is counted operation by operation, without the memory for it.
     """
-    saved = _Saved(module)
-    pieces: list[int] = []
 
-    def checkpoint(piece: Callable[..., Any], *inputs: Any) -> Any:
-        for tensor in inputs:
-            if isinstance(tensor, Tensor):
-                saved.add(tensor)
-        inner = _Saved(module)
-        with inner.recording():
-            output = piece(*inputs)
-        pieces.append(inner.num_bytes)
-        return output
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.peak = 0
+        self._seen = WeakIdKeyDictionary()
 
-    if config.train.activation_checkpointing:
-        module.enable_gradient_checkpointing(checkpoint)
-    with saved.recording():
-        forward()
-    share = 2 if config.train.mixed_precision != "no" else 1
-    return (saved.num_bytes + max(pieces, default=0)) // share
+    def hold(self, tensors: Iterable[Tensor]) -> None:
+        """Count tensors that were there before."""
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            if storage in self._seen:
+                continue
+            self._seen[storage] = True
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._release, storage.nbytes())
 
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run an operation and count what it made."""
+        result = operation(*args, **(kwargs or {}))
+        self.hold(part for part in tree_iter(result) if isinstance(part, Tensor))
+        return result
 
-class _Saved:
-    """Adds up the tensors that autograd saves, parameters left out."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.num_bytes = 0
-        self.seen: dict[int, Tensor] = {id(p): p for p in module.parameters()}
-
-    def add(self, tensor: Tensor) -> Tensor:
-        """Count a tensor unless it, or the tensor it is a view of, was counted before."""
-        whole = tensor._base if tensor._base is not None else tensor
-        if id(whole) not in self.seen:
-            self.seen[id(whole)] = whole  # kept, so that no other tensor gets its id
-            self.num_bytes += whole.numel() * whole.element_size()
-        return tensor
-
-    def recording(self) -> saved_tensors_hooks:
-        """Count all that is saved inside the context."""
-        return saved_tensors_hooks(self.add, lambda tensor: tensor)
+    def _release(self, num_bytes: int) -> None:
+        self.now -= num_bytes
 
 
 def meta_like(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Make a tensor without content."""
-    return torch.empty(shape, dtype=dtype, device="meta")
+    """Make a tensor of no particular content on the device of the context, meta or fake."""
+    return torch.empty(shape, dtype=dtype)

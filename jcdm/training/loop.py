@@ -16,10 +16,12 @@ from jcdm.logs import MetricsLog
 from jcdm.records import Batch, StepOutput
 from jcdm.training.checkpoint import load_checkpoint, save_checkpoint
 from jcdm.training.ema import ParameterAverages
-from jcdm.training.optim import build_optimizer, learning_rate, set_learning_rate
+from jcdm.training.engine import choose_engine
+from jcdm.training.optim import learning_rate, set_learning_rate
 from jcdm.training.progress import ProgressReport
 from jcdm.training.stages.base import Stage
 from jcdm.training.state import RunState
+from jcdm.training.tally import StepTally
 
 logger = logging.getLogger(__name__)
 
@@ -56,21 +58,23 @@ class Trainer:
         self.stage = stage
         self.config = config
         self.accelerator = accelerator
+        self.engine = choose_engine(accelerator, config)
         module = stage.module
-        parameters = stage.trainable_parameters()
-        stage.module = accelerator.prepare_model(module)
-        optimizer = build_optimizer(parameters, config.optim)
+        wrapped = self.engine.wrap(stage)
+        train = config.train
         self.state = RunState(
+            engine=self.engine,
             part=stage.part,
             module=module,
-            parameters=parameters,
-            optimizer=accelerator.prepare_optimizer(optimizer),
-            averages=ParameterAverages(parameters, config.train.ema_decay),
+            parameters=wrapped.parameters,
+            optimizer=wrapped.optimizer,
+            averages=ParameterAverages(wrapped.parameters, train.ema_decay),
             scaler=accelerator.scaler,
+            samples_a_step=train.batch_size * train.accumulation * accelerator.num_processes,
         )
 
     def resume(self, folder: Path) -> None:
-        """Continue from a verified checkpoint."""
+        """Continue from a verified checkpoint; all ranks call it."""
         load_checkpoint(folder, self.state)
         logger.info("resumed from %s", folder)
 
@@ -88,74 +92,82 @@ class Trainer:
         """
         train, progress = self.config.train, self.state.progress
         report = self._new_report()
+        tally = StepTally(progress, self.accelerator)
         started = time.perf_counter() - progress.seconds
         self.stage.module.train()
         if progress.step == 0 and (row := self._look(watches)):
             self._write(row, log, report)
         while progress.step < train.num_steps:
-            output = self._update(batches, report)
-            row = self._observe(output, watches)
+            output = self._update(batches, tally)
+            row = self._observe(output, tally) | self._look(watches)
             progress.seconds = time.perf_counter() - started
+            report.advance(progress.step, row.get("loss"))
             if row:
                 self._write(row, log, report)
-            if progress.step % train.checkpoint_every == 0 or progress.step == train.num_steps:
-                self._save(run)
+            if self._is_due(train.checkpoint_every):
+                self._read(tally)
+                save_checkpoint(run, self.state, self.config)
         report.close()
 
-    def _update(self, batches: Iterator[Batch], report: ProgressReport) -> StepOutput:
-        """Take one optimizer step; returns the output of the last micro-batch."""
-        train, progress = self.config.train, self.state.progress
-        rate = learning_rate(progress.step, train.num_steps, self.config.optim)
-        set_learning_rate(self.state.optimizer, rate)
+    def _update(self, batches: Iterator[Batch], tally: StepTally) -> StepOutput:
+        """Take one optimizer step; returns the output of the last micro-batch.
+
+        Nothing here reads a number from the device: a step whose gradient is not finite, which all
+        ranks see alike, is left out by the device itself and counted in the tally.
+        """
+        state, progress = self.state, self.state.progress
+        rate = learning_rate(progress.step, self.config.train.num_steps, self.config.optim)
+        set_learning_rate(state.optimizer, rate)
         losses: list[Tensor] = []
-        for _ in range(train.accumulation):
+        for _ in range(self.config.train.accumulation):
             batch = next(batches)
             with self.accelerator.accumulate(self.stage.module):
                 output = self.stage.step(batch)
                 self.accelerator.backward(output.loss)
             losses.append(output.loss.detach().float())
             progress.num_images += batch.visible.numel() * self.accelerator.num_processes
-        parameters = list(self.state.parameters.values())
-        norm = self.accelerator.clip_grad_norm_(parameters, self.config.optim.max_grad_norm)
-        # The one host synchronisation of a step.
-        loss, norm = torch.stack([torch.stack(losses).mean(), norm.float()]).tolist()
+        parameters = list(state.parameters.values())
+        taken = tally.add(torch.stack(losses).mean(), self.engine.clip(parameters))
+        self.engine.move(state.optimizer, taken)
+        state.averages.update(taken)
         progress.step += 1
-        self._apply(loss, norm)
-        report.advance(progress.step, loss)
         return output
 
-    def _apply(self, loss: float, norm: float) -> None:
-        """Move the weights, unless the gradient is not finite, which all ranks see alike."""
+    def _is_due(self, every: int) -> bool:
+        """Say whether what comes every so many steps, and after the last one, comes now."""
+        step = self.state.progress.step
+        return step % every == 0 or step == self.config.train.num_steps
+
+    def _read(self, tally: StepTally) -> None:
+        """Bring the tally to the host; ends the run where nearly nothing is learned any more."""
         progress = self.state.progress
-        is_finite = norm < float("inf")  # False for NaN too
-        if is_finite or self.state.scaler is not None:  # a loss scaler skips by itself, and adapts
-            self.state.optimizer.step()
-        self.state.optimizer.zero_grad(set_to_none=True)
-        if is_finite:
-            self.state.averages.update()
-            progress.loss_sum += loss
-            progress.grad_norm_sum += norm
-            progress.num_summed += 1
-            progress.num_skipped_in_row = 0
-            return
-        progress.num_skipped += 1
-        progress.num_skipped_in_row += 1
-        logger.warning("step %d skipped: its gradient is not finite", progress.step)
-        if progress.num_skipped_in_row >= MAX_SKIPPED_IN_ROW:
+        if num_new := tally.read():
+            logger.warning(
+                "%d steps up to step %d skipped: their gradient was not finite",
+                num_new,
+                progress.step,
+            )
+        if num_new and not self.engine.leaves_out:
             raise JCDMError(
-                f"the gradient was not finite in {MAX_SKIPPED_IN_ROW} steps on end, the last one "
+                f"the gradient was not finite in {num_new} steps up to step {progress.step}, and "
+                f"{self.engine.name} cannot leave a step out. Lower optim.learning_rate, and "
+                "resume from the last checkpoint."
+            )
+        if progress.longest_skipped >= MAX_SKIPPED_IN_ROW:
+            raise JCDMError(
+                f"the gradient was not finite in {MAX_SKIPPED_IN_ROW} steps on end, read at step "
                 f"{progress.step}; expected finite numbers. Lower optim.learning_rate, or set "
                 "train.mixed_precision=no, and resume from the last checkpoint."
             )
 
-    def _observe(self, output: StepOutput, watches: Sequence[Watch]) -> dict[str, float]:
-        """Gather the scalars that are due after this step; none for most steps."""
-        train, step = self.config.train, self.state.progress.step
-        row: dict[str, float] = {}
-        if step % train.log_every == 0 or step == train.num_steps:
-            row |= self._training_scalars()
-            row |= {name: float(value) for name, value in output.logs.items()}
-        return row | self._look(watches)
+    def _observe(self, output: StepOutput, tally: StepTally) -> dict[str, float]:
+        """Gather the scalars of training when a row is due after this step, else none."""
+        if not self._is_due(self.config.train.log_every):
+            return {}
+        self._read(tally)
+        row = self._training_scalars()
+        tally.start_row()
+        return row | {name: float(value) for name, value in output.logs.items()}
 
     def _look(self, watches: Sequence[Watch]) -> dict[str, float]:
         """Gather what the watches due at this step see, with the module in evaluation mode."""
@@ -168,8 +180,7 @@ class Trainer:
         return found
 
     def _training_scalars(self) -> dict[str, float]:
-        """Average since the last row, over all ranks, and start anew."""
-        self._share_sums()
+        """Average since the last row, over all ranks."""
         progress, train = self.state.progress, self.config.train
         row = {
             "learning_rate": learning_rate(progress.step - 1, train.num_steps, self.config.optim)
@@ -177,17 +188,7 @@ class Trainer:
         if progress.num_summed:
             row["loss"] = progress.loss_sum / progress.num_summed
             row["grad_norm"] = progress.grad_norm_sum / progress.num_summed
-        progress.loss_sum = progress.grad_norm_sum = 0.0
-        progress.num_summed = 0
         return row | {"num_skipped": progress.num_skipped}
-
-    def _share_sums(self) -> None:
-        """Replace this rank's sum of losses by the mean over the ranks."""
-        if self.accelerator.num_processes > 1:
-            own = torch.tensor(
-                self.state.progress.loss_sum, device=self.accelerator.device, dtype=torch.float64
-            )
-            self.state.progress.loss_sum = self.accelerator.reduce(own, "mean").item()
 
     def _write(self, row: dict[str, float], log: MetricsLog | None, report: ProgressReport) -> None:
         progress = self.state.progress
@@ -202,17 +203,10 @@ class Trainer:
             if log is not None:
                 log.write(counters | row)
 
-    def _save(self, run: Path) -> None:
-        self._share_sums()
-        if self.accelerator.is_main_process:
-            save_checkpoint(run, self.state, self.config)
-        self.accelerator.wait_for_everyone()
-
     def _new_report(self) -> ProgressReport:
-        train = self.config.train
         return ProgressReport(
             start_step=self.state.progress.step,
-            num_steps=train.num_steps,
-            num_samples=train.batch_size * train.accumulation * self.accelerator.num_processes,
+            num_steps=self.config.train.num_steps,
+            num_samples=self.state.samples_a_step,
             is_main=self.accelerator.is_main_process,
         )

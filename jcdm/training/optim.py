@@ -46,6 +46,15 @@ def set_learning_rate(optimizer: Any, rate: float) -> None:
         group["lr"] = rate
 
 
+def skip_unless(optimizer: Any, taken: Tensor) -> None:
+    """Let the next step leave weights and moments alone where `taken` (scalar bool) is False.
+
+    Fused kernels read this flag on the device itself, so that nothing waits for it.
+    """
+    plain = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it
+    plain.found_inf = (~taken).float()
+
+
 def optimizer_tensors(optimizer: Any, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """Moments and step counts as `<parameter>/<moment>`; a parameter never updated has none."""
     return {
@@ -63,8 +72,13 @@ def load_optimizer(
     for name, parameter in parameters.items():
         if f"{name}/step" not in tensors:
             continue
+        moments = {key: tensors[f"{name}/{key}"] for key in ("exp_avg", "exp_avg_sq")}
         optimizer.state[parameter] = {
             "step": tensors[f"{name}/step"].clone().to(parameter.device),
-            "exp_avg": tensors[f"{name}/exp_avg"].clone().to(parameter.device),
-            "exp_avg_sq": tensors[f"{name}/exp_avg_sq"].clone().to(parameter.device),
+            **{key: _laid_out_like(parameter, moment) for key, moment in moments.items()},
         }
+
+
+def _laid_out_like(parameter: Tensor, moment: Tensor) -> Tensor:
+    """Copy a moment in the parameter's own memory order: fused kernels walk both side by side."""
+    return torch.empty_like(parameter, requires_grad=False).copy_(moment)

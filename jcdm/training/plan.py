@@ -1,7 +1,7 @@
 """The dry run: sizes of all that a run would build, without weights, data or a GPU."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from jcdm.config import Config
 from jcdm.errors import ConfigError
 from jcdm.models.denoiser import denoiser_from_config
 from jcdm.plain import to_yaml
-from jcdm.training.footprint import activation_bytes, parameter_bytes
+from jcdm.training.footprint import parameter_bytes
 from jcdm.training.plan_objects import Sizes, prior_objects, stage2_objects
 from jcdm.training.stages.base import count, readable
 from jcdm.training.stages.build import KINDS, frozen_dtype, prior_from_config
+from jcdm.training.step_memory import Parts, StepMemory, count_step
 
 GIB = 1024**3
 
@@ -39,16 +40,6 @@ CLIP_BIGG: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """Everything on the meta device: the module that trains, what is frozen beside it, sizes."""
-
-    module: nn.Module
-    frozen: dict[str, nn.Module]
-    sizes: Sizes
-    notes: tuple[str, ...]
-
-
 def describe_plan(kind: str, config: Config) -> str:
     """Describe a run in full size: parts, shapes of all objects, memory a process needs.
 
@@ -57,20 +48,21 @@ def describe_plan(kind: str, config: Config) -> str:
     if kind not in KINDS:
         raise ConfigError(f"unknown stage {kind!r}; expected one of {', '.join(KINDS)}.")
     with torch.device("meta"):
-        parts = _build(kind, config)
+        parts = meta_parts(kind, config)
         make = prior_objects if kind == "prior" else stage2_objects
-        objects, forward = make(parts.module, config, parts.sizes)
-        activations = activation_bytes(parts.module, forward, config)
+        objects, _ = make(parts.module, config, parts.sizes)
+    memory = count_step(kind, config, parts)
     sections = (
         ["configuration", *to_yaml(config).splitlines()],
         [f"stage: {kind}", *parts.notes, *_part_lines(parts)],
         ["objects (B people a micro-batch, V views)", *_object_lines(objects)],
-        ["memory a process", *_memory_lines(parts, activations, config)],
+        ["memory a process", *_memory_lines(parts, memory, config)],
     )
     return "\n\n".join("\n  ".join(lines) for lines in sections) + "\n"
 
 
-def _build(kind: str, config: Config) -> _Parts:
+def meta_parts(kind: str, config: Config) -> Parts:
+    """Build all models of a run; call it under `torch.device("meta")`. Errors: ConfigError."""
     vae, vae_note = _vae(config.encoders.vae)
     clip, clip_note = _clip(config.encoders.image_encoder)
     sizes = Sizes(
@@ -80,8 +72,11 @@ def _build(kind: str, config: Config) -> _Parts:
         width=clip.config.projection_dim,
     )
     prior = prior_from_config(config, appearance_dim=sizes.width)
+    dtype = frozen_dtype(config)
+    for module in (vae, clip):
+        nn.Module.to(module, dtype=dtype)
     if kind == "prior":
-        return _Parts(module=prior, frozen={"image encoder": clip}, sizes=sizes, notes=(clip_note,))
+        return Parts(module=prior, frozen={"image encoder": clip}, sizes=sizes, notes=(clip_note,))
     config.validate(vae_factor=sizes.factor)
     denoiser = denoiser_from_config(
         config,
@@ -93,8 +88,8 @@ def _build(kind: str, config: Config) -> _Parts:
     denoiser.freeze_for("motion" if kind == "motion" else "denoiser")
     frozen: dict[str, nn.Module] = {"VAE": vae, "image encoder": clip}
     if config.prior.source == "apm":
-        frozen["prior"] = prior
-    return _Parts(module=denoiser, frozen=frozen, sizes=sizes, notes=(vae_note, clip_note))
+        frozen["prior"] = nn.Module.to(prior, dtype=dtype)
+    return Parts(module=denoiser, frozen=frozen, sizes=sizes, notes=(vae_note, clip_note))
 
 
 def _vae(folder: Path) -> tuple[Any, str]:
@@ -114,7 +109,7 @@ def _clip(folder: Path) -> tuple[Any, str]:
     return CLIPVisionModelWithProjection(options), f"encoders.image_encoder: sizes of {folder}"
 
 
-def _part_lines(parts: _Parts) -> Iterator[str]:
+def _part_lines(parts: Parts) -> Iterator[str]:
     for name, child in parts.module.named_children():
         total = sum(p.numel() for p in child.parameters())
         if total > 0:
@@ -139,17 +134,20 @@ def _object_lines(objects: dict[str, Any]) -> Iterator[str]:
                 yield f"  {field.name:22} {tuple(content.shape)!s:26} {kind}"
 
 
-def _memory_lines(parts: _Parts, activations: int, config: Config) -> Iterator[str]:
+def _memory_lines(parts: Parts, memory: StepMemory, config: Config) -> Iterator[str]:
     learns = parameter_bytes(parts.module, only_trainable=True)
-    bytes_a_number = frozen_dtype(config).itemsize
-    frozen = sum(parameter_bytes(m) for m in parts.frozen.values()) // 4 * bytes_a_number
+    frozen = sum(parameter_bytes(module) for module in parts.frozen.values())
     figures = {
         "weights of the stage's module, float32": parameter_bytes(parts.module),
         "gradients": learns,
         "Adam moments": 2 * learns,
         "averages (EMA)": learns,
         f"frozen parts, {str(frozen_dtype(config)).removeprefix('torch.')}": frozen,
-        "activations, roughly": activations,
+        "activations, roughly": memory.activations,
     }
-    for name, number in (*figures.items(), ("in all", sum(figures.values()))):
+    figures["in all"] = sum(figures.values())
+    figures["most at once, counted by operation"] = memory.peak
+    for name, number in figures.items():
         yield f"{name:40} {number / GIB:8.2f} GiB"
+    yield "not in it: the process and its libraries (0.5 GiB of main memory), a GPU's workspaces,"
+    yield f"and with several processes {learns / GIB:.2f} GiB for sending gradients"

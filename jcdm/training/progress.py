@@ -21,6 +21,7 @@ class ProgressReport:
         self.num_steps = num_steps
         self.num_samples = num_samples
         self.start_step = start_step
+        self.shown_loss = ""
         self.started = time.perf_counter()
         self.bar = tqdm(
             initial=start_step,
@@ -30,11 +31,13 @@ class ProgressReport:
             dynamic_ncols=True,
         )
 
-    def advance(self, step: int, loss: float) -> None:
-        """Move the bar to a step done."""
+    def advance(self, step: int, loss: float | None) -> None:
+        """Move the bar to a step done. loss: None where none was read; the last one stays."""
+        if loss is not None:
+            self.shown_loss = f"loss {loss:.4f}, "
         self.bar.update(1)
         rate = self._steps_per_second(step) * self.num_samples
-        self.bar.set_postfix_str(f"loss {loss:.4f}, {rate:.1f} samples/s", refresh=False)
+        self.bar.set_postfix_str(f"{self.shown_loss}{rate:.1f} samples/s", refresh=False)
 
     def write_line(self, step: int, row: dict[str, float]) -> None:
         """Log a line with the scalars of a row of metrics.jsonl."""

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, broadcast_object_list
+from accelerate.utils import (
+    broadcast_object_list,
+    is_deepspeed_available,
+    parse_flag_from_env,
+)
 
 from jcdm.config import Config
 from jcdm.data.dataset import MultiViewDataset
 from jcdm.data.drawn import ensure_index
 from jcdm.data.index import index_identity
 from jcdm.data.loader import build_loader
-from jcdm.errors import ConfigError
+from jcdm.errors import ConfigError, JCDMError
 from jcdm.logs import MetricsLog, close_logging, quiet_libraries, setup_logging
 from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
@@ -51,6 +55,12 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
     try:
         with quiet_libraries(), _fast_attention(accelerator):
             _train(kind, config, accelerator)
+    except (RuntimeError, MemoryError) as error:
+        from jcdm.training.relief import is_out_of_memory, out_of_memory_line
+
+        if not is_out_of_memory(error):
+            raise
+        raise JCDMError(out_of_memory_line(kind, config)) from error
     finally:
         for tracker in accelerator.trackers:  # `end_training` would end the process group too
             tracker.finish()
@@ -72,25 +82,45 @@ def require_writable(out: Path) -> None:
 
 
 def new_accelerator(config: Config) -> Accelerator:
-    """Build the accelerator: devices and processes come from `accelerate launch`."""
+    """Build the accelerator: devices and processes come from `accelerate launch`.
+
+    Errors: ConfigError for what cannot be had here, such as DeepSpeed where it is not installed.
+    """
+    precision = config.train.mixed_precision
+    refuse_missing_engine(precision)
+    with_deepspeed = parse_flag_from_env("ACCELERATE_USE_DEEPSPEED")
     try:
-        accelerator = Accelerator(
-            mixed_precision=config.train.mixed_precision,
+        return Accelerator(
+            mixed_precision="no" if with_deepspeed else precision,  # see engine_deepspeed
             gradient_accumulation_steps=config.train.accumulation,
             log_with="tensorboard",
             project_dir=str(config.run.out),
         )
     except ValueError as error:  # such as another precision than before in this process
         raise ConfigError(
-            f"train.mixed_precision={config.train.mixed_precision} cannot be had here: {error}"
+            f"train.mixed_precision={precision} cannot be had here: {error}"
         ) from error
-    plain = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
-    if accelerator.distributed_type not in plain:
+
+
+def refuse_missing_engine(precision: str) -> None:
+    """Raise a ConfigError when accelerate was launched with an engine that cannot run here."""
+    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+        if not is_deepspeed_available():
+            raise ConfigError(
+                "accelerate was launched with DeepSpeed, which is not installed; it is optional. "
+                "Run: pip install deepspeed, or launch with configs/accelerate/multi_gpu.yaml."
+            )
+        if precision == "fp16":
+            raise ConfigError(
+                "train.mixed_precision=fp16 needs a loss scaler, which DeepSpeed with float32 "
+                "weights has not; expected no or bf16."
+            )
+    on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+    if parse_flag_from_env("ACCELERATE_USE_FSDP") and on_cpu:
         raise ConfigError(
-            f"accelerate was launched with {accelerator.distributed_type.value}; expected one "
-            "process or data parallel processes. Launch with: accelerate launch --multi_gpu."
+            "accelerate was launched with FSDP on CPUs, where it silently starts without. Launch "
+            "on GPUs, or with configs/accelerate/cpu.yaml."
         )
-    return accelerator
 
 
 def _train(kind: str, config: Config, accelerator: Accelerator) -> None:

@@ -14,7 +14,9 @@ class Progress:
     """Counters of a run; the sums run since the last row of metrics.jsonl.
 
     num_images: views of all processes. seconds: spent training, in all sittings together.
-    num_skipped: steps whose gradient was not finite, which left the weights as they were.
+    num_skipped: steps whose gradient was not finite, which left the weights as they were; in_row
+    counts those since the last step taken, longest_skipped the most there ever were in a row.
+    Sums and skips are those of the last reading (`StepTally`), step and num_images of now.
     """
 
     step: int = 0
@@ -22,6 +24,7 @@ class Progress:
     seconds: float = 0.0
     num_skipped: int = 0
     num_skipped_in_row: int = 0
+    longest_skipped: int = 0
     loss_sum: float = 0.0
     grad_norm_sum: float = 0.0
     num_summed: int = 0
@@ -38,16 +41,20 @@ class Progress:
 
 @dataclass(slots=True, kw_only=True)
 class RunState:
-    """All that a checkpoint stores. `part` names the module's folder: prior or denoiser.
+    """All that a checkpoint stores, and the engine that holds it.
 
+    `part` names the module's folder: prior or denoiser.
     parameters: the trained ones by name; module: the plain one, not its distributed wrapper;
-    scaler: the loss scaler of fp16, else None.
+    scaler: the loss scaler of fp16, else None; samples_a_step: people that a step of all
+    processes sees, 0 where nobody knows.
     """
 
+    engine: Any
     part: str
     module: nn.Module
     parameters: Mapping[str, nn.Parameter]
     optimizer: Any
     averages: ParameterAverages
     scaler: Any = None
+    samples_a_step: int = 0
     progress: Progress = field(default_factory=Progress)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jcdm.bench import data, evaluation, lists
+from jcdm.bench import data, evaluation, lists, loading, processes
 from jcdm.cli.main import main
 
 
@@ -14,6 +14,11 @@ def test_data(
 ) -> None:
     monkeypatch.setattr(data, "_NUM_MAPS", 4)
     monkeypatch.setattr(data, "_NUM_PEOPLE", 2)
+    monkeypatch.setattr(data, "NUM_STEPS", 2)
+    monkeypatch.setattr(loading, "NUM_WORKERS", 1)
+    monkeypatch.setattr(data, "VIEW", (64, 48))
+    monkeypatch.setattr(processes, "NUM_PROCESSES", 1)  # two of them: test_bench_loading.py
+    monkeypatch.setattr(processes, "reading_rate", lambda _index, count: 10.0 * count)
     for counts in (lists.NUM_SUBJECTS, lists.NUM_VIEWS, lists.NUM_PAIRS):
         for split, count in counts.items():
             monkeypatch.setitem(counts, split, count // 500)
@@ -22,7 +27,12 @@ def test_data(
     printed = capsys.readouterr().out
     assert "maps/s" in printed and "imports/s" in printed
     content = json.loads(out.read_text())
-    assert [row["unit"] for row in content["rows"]] == ["maps", "imports"]
+    assert [row["unit"] for row in content["rows"] if row["kind"] == "timing"] == [
+        "maps",
+        "imports",
+    ]
+    goals = [row for row in content["rows"] if row["kind"] == "goal"]
+    assert [goal["at_least"] for goal in goals] == [False, True, False, True, True]
     assert content["bench"] == "data" and "hardware" in content
 
 
@@ -45,4 +55,7 @@ def test_equal_numbers_before_any_speed() -> None:
 
 def test_a_wrong_word_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "everything"]) == 1
-    assert "expected one of data, evaluate" in capsys.readouterr().err
+    assert (
+        "expected one of prior, denoiser, motion, sample, cache, data, evaluate"
+        in capsys.readouterr().err
+    )

@@ -105,7 +105,7 @@ def test_joints_that_are_not_seen_stay_so(pipeline: JCDMPipeline) -> None:
 
 
 def test_settings_come_from_the_caller_then_from_the_folder(tmp_path: Path) -> None:
-    assert recommended_options(tmp_path) == SamplingOptions()
+    assert recommended_options(tmp_path) == SamplingOptions.preset("standard")
     (tmp_path / "sampling.json").write_text(json.dumps({"num_steps": 3, "prior_steps": 2}))
     options = recommended_options(tmp_path, num_steps=7, guidance_scale=None)
     assert (options.num_steps, options.prior_steps) == (7, 2)

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from training_world import KINDS, tiny_config
 
@@ -81,3 +83,16 @@ def test_two_processes_reach_the_same_weights(runs: tuple[Path, Path], kind: str
     )
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_previews_shared_out_are_those_of_one_process(runs: tuple[Path, Path]) -> None:
+    one, two = (read_metrics(run / "prior" / "metrics.jsonl")[-1] for run in runs)
+    for name in ("cosine", "cosine_of_references"):
+        assert two[name] == pytest.approx(one[name], rel=1e-5)
+    for kind in ("denoiser", "motion"):
+        first, second = (
+            np.array(Image.open(run / kind / "pictures" / "step_0000004.png")).astype(int)
+            for run in runs
+        )
+        assert first.shape == second.shape
+        assert (abs(first - second) <= 2).mean() > 0.99

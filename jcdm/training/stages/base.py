@@ -36,7 +36,10 @@ class Stage(Protocol):
         ...
 
     def preview(self, batch: Batch) -> tuple[dict[str, float], Tensor | None]:
-        """Try the model on people: scores, and pictures (B,3,H,W) uint8, one a person, or None."""
+        """Try the model on people: scores, means over their target views, and pictures or None.
+
+        pictures: (B,3,H,W) uint8, one a person. The loop calls it with one person at a time.
+        """
         ...
 
     def describe(self) -> str:

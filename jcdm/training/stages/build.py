@@ -14,6 +14,7 @@ from jcdm.errors import ConfigError
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser, denoiser_from_config
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+from jcdm.training.acceleration import prepare_module
 from jcdm.training.parts import load_part
 from jcdm.training.stages.base import Stage
 from jcdm.training.stages.denoiser import DenoiserStage
@@ -75,9 +76,7 @@ def _prior_stage(config: Config, device: torch.device) -> PriorStage:
         prior = load_part(config.prior.weights, "prior", "prior.weights")
         logger.info("the prior starts from %s", config.prior.weights)
     _check_prior(prior, clip)
-    if config.train.activation_checkpointing:
-        prior.enable_gradient_checkpointing()
-    _move(device, torch.float32, prior)
+    prepare_module(prior, config, device)
     return PriorStage(prior, clip.to(device), config)
 
 
@@ -89,12 +88,10 @@ def _denoiser_stage(kind: str, config: Config, device: torch.device) -> Denoiser
     config.validate(vae_factor=vae.factor)
     denoiser = _denoiser(kind, config, vae, clip)
     _check_denoiser(denoiser, config, vae, clip)
-    if config.train.activation_checkpointing:
-        denoiser.enable_gradient_checkpointing()
     prior = _frozen_prior(config, clip)
-    _move(device, torch.float32, denoiser)
+    prepare_module(denoiser, config, device)
     if prior is not None:
-        _move(device, dtype, prior)
+        nn.Module.to(prior, device=device, dtype=dtype)  # diffusers' own `to` warns at every cast
     return DenoiserStage(
         denoiser,
         kind="motion" if kind == "motion" else "denoiser",
@@ -162,11 +159,6 @@ def _frozen_prior(config: Config, clip: FrozenCLIPVision) -> AppearancePriorTran
     prior = load_part(config.prior.weights, "prior", "prior.weights")
     _check_prior(prior, clip)
     return prior
-
-
-def _move(device: torch.device, dtype: torch.dtype, module: nn.Module) -> None:
-    """Move and cast a module, past diffusers' own `to`, which warns at every cast."""
-    nn.Module.to(module, device=device, dtype=dtype)
 
 
 def _check_prior(prior: AppearancePriorTransformer, clip: FrozenCLIPVision) -> None:
