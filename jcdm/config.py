@@ -82,13 +82,15 @@ class DataConfig:
 
     `frames`: the views of a subject are frames in order, as in an index of sequences. `fit`: crop,
     letterbox, or the frame of an evaluation protocol, HEIGHTxWIDTH, that stands between bars.
-    `random_crop`: `crop` cuts anywhere in training, else from the centre.
+    `random_crop`: `crop` cuts anywhere in training, else from the centre. `arrangements`: a
+    subject's views, cells, cut, mirror and visibility repeat after that many epochs; 0 = never.
     """
 
     index: Path
     height: int
     width: int
     frames: bool = False
+    arrangements: int = 0
     draw: DrawConfig = field(default_factory=DrawConfig)
     split: str = "train"
     validation_split: str | None = "test"
@@ -102,7 +104,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require_at_least("data", 8, height=self.height, width=self.width)
-        _require_at_least("data", 0, num_workers=self.num_workers)
+        _require_at_least("data", 0, num_workers=self.num_workers, arrangements=self.arrangements)
         _require_share("data", flip_probability=self.flip_probability)
         parse_frame(self.fit)
         GridShape(rows=self.grid_rows, cols=self.grid_cols)
@@ -148,7 +150,8 @@ class PriorConfig:
     """Size of the appearance prior transformer (APM), and how stage 2 obtains its predictions.
 
     `pretrained`: stage 1 starts from the Kandinsky 2.2 prior (folder or weight file). `weights` is
-    a trained prior folder: required where `source` is `apm` in stage 2.
+    a trained prior folder: required where `source` is `apm` in stage 2. `predictions`: what it
+    predicts for every arrangement, built by `python -m jcdm cache --predictions`: folder or URL.
     """
 
     num_layers: int = 20
@@ -166,6 +169,7 @@ class PriorConfig:
     pretrained: Path | None = None
     weights: Path | None = None
     training_steps: int = 4
+    predictions: Path | None = None
 
     def __post_init__(self) -> None:
         _require(
@@ -457,6 +461,21 @@ class Config:
     unet: UNetConfig = field(default_factory=UNetConfig)
     motion: MotionStageConfig = field(default_factory=MotionStageConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+    def __post_init__(self) -> None:
+        if self.prior.predictions is None:
+            return
+        _require(
+            self.data.arrangements >= 1 and self.encoders.cache is not None,
+            f"prior.predictions needs data.arrangements >= 1 (found {self.data.arrangements}) and "
+            f"encoders.cache (found {self.encoders.cache}): what is predicted for arrangements "
+            "that never come again, or photographs that may change, cannot be kept.",
+        )
+        _require(
+            self.prior.source == "apm",
+            "prior.predictions is set, but prior.source=oracle asks for the true embeddings. "
+            "Leave one of them out.",
+        )
 
     def validate(self, *, vae_factor: int) -> None:
         """Check relations between sections; `vae_factor` = pixels a latent, read from the VAE."""

@@ -17,6 +17,8 @@ from torch import Tensor
 from jcdm.errors import DataError
 
 NUM_KEYPOINTS = 18
+KEYS = ("keys", "arrangements")
+"""The tensors of a Batch that random numbers derive from; they stay on the CPU."""
 
 
 def _expect(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
@@ -66,6 +68,8 @@ class Sample:
     keypoint_valid, visible, present: bool. `visible` True = reference view; `present` False = an
     empty cell, in no loss and no score. From an encoder cache, else None: latent_mean, latent_std
     (V,C,h,w), unscaled VAE moments, and appearance (V,D); images and clip_pixels may then be empty.
+    predicted (V,D): what the frozen prior predicts, where that is kept. arrangement: the key that
+    views, cells, cut, mirror and visibility were drawn from; `key` where they never repeat.
     """
 
     images: Tensor
@@ -77,14 +81,20 @@ class Sample:
     present: Tensor
     subject: str
     key: int
+    arrangement: int
     latent_mean: Tensor | None = None
     latent_std: Tensor | None = None
     appearance: Tensor | None = None
+    predicted: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Samples with a leading B; `keys` (B,) int64 is the source of every random number drawn."""
+    """Samples with a leading B; `keys` (B,) int64 is the source of every random number drawn.
+
+    Except the prior's, which `arrangements` (B,) int64 is: with repeated conditions come repeated
+    predictions. None = the keys themselves.
+    """
 
     images: Tensor
     clip_pixels: Tensor
@@ -95,9 +105,11 @@ class Batch:
     present: Tensor
     subjects: tuple[str, ...]
     keys: Tensor
+    arrangements: Tensor | None = None
     latent_mean: Tensor | None = None
     latent_std: Tensor | None = None
     appearance: Tensor | None = None
+    predicted: Tensor | None = None
 
     def __post_init__(self) -> None:
         batch, views = self.images.shape[:2]
@@ -107,12 +119,17 @@ class Batch:
         _expect("present", self.present, (batch, views))
         _expect("keys", self.keys, (batch,))
 
+    @property
+    def prior_keys(self) -> Tensor:
+        """What the prior's noise derives from (B,)."""
+        return self.keys if self.arrangements is None else self.arrangements
+
     def to(self, device: torch.device | str) -> Self:
-        """Move every tensor but `keys` (randomness is drawn on the CPU)."""
+        """Move every tensor but the keys (randomness is drawn on the CPU)."""
         moved: dict[str, Any] = {
             f.name: value.to(device, non_blocking=True)
             for f in fields(self)
-            if isinstance(value := getattr(self, f.name), Tensor) and f.name != "keys"
+            if isinstance(value := getattr(self, f.name), Tensor) and f.name not in KEYS
         }
         return replace(self, **moved)
 
@@ -154,7 +171,8 @@ class EncodedBatch:
 
     latents (B,V,C,h,w) scaled; reference_latents the same with targets encoded from black;
     appearance (B,V,D) of every true view; reference_appearance (B,V,D) with targets from black.
-    Latents are None in the prior stage, `appearance` where the frozen prior predicts it.
+    Latents are None in the prior stage, `appearance` where the frozen prior predicts it;
+    predicted (B,V,D): what it did predict, where that was kept. prior_keys: as of a Batch.
     """
 
     latents: Tensor | None
@@ -167,6 +185,8 @@ class EncodedBatch:
     visible: Tensor
     present: Tensor
     keys: Tensor
+    prior_keys: Tensor
+    predicted: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

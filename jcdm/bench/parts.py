@@ -20,14 +20,12 @@ from jcdm.bench.results import Fact, Goal, Row, Shares
 from jcdm.bench.setting import Bench
 from jcdm.bench.timing import synchronise
 from jcdm.bench.training_step import Learner
-from jcdm.data.keypoints import flatten_pose
 from jcdm.data.loader import build_loader
 from jcdm.diffusion.guidance import draw_condition_drop
 from jcdm.diffusion.losses import denoiser_loss
 from jcdm.diffusion.noising import noise_latents
 from jcdm.grid import to_grid
-from jcdm.pipelines.prior import predict_appearance
-from jcdm.records import Batch, Conditioning, EncodedBatch, NoisyLatents
+from jcdm.records import Batch, Conditioning, NoisyLatents
 from jcdm.training.stages.base import embed_views, encode_latents, encoded
 from jcdm.training.stages.build import frozen_dtype
 from jcdm.training.stages.denoiser import DenoiserStage
@@ -75,24 +73,25 @@ def bench_parts(kind: str, bench: Bench) -> Iterator[Row]:
 
 
 def _shares_outside(kind: str, found: Shares, num_prior_steps: int) -> Iterator[Row]:
-    """Say what is not the U-Net's: in all, without what trains with it, without the prior."""
+    """Say what is not the U-Net's, with predictions kept and with the prior asked.
+
+    And what neither trains nor moves what trains.
+    """
+    kept = {name: s for name, s in found.seconds.items() if name != SAMPLING}
+    rest = Shares(name="", seconds=kept, whole=0.0)
+    name = f"{kind}: share outside the U-Net, predictions kept"
     if kind == "denoiser":
-        yield Goal(
-            name=f"{kind}: share outside the U-Net, prior in {num_prior_steps} steps",
-            value=1 - found.share(UNET),
-            bound=MOST_OUTSIDE,
-            at_least=False,
-        )
+        yield Goal(name=name, value=1 - rest.share(UNET), bound=MOST_OUTSIDE, at_least=False)
+    else:
+        yield Fact(name=name, value=1 - rest.share(UNET), unit="")
     yield Fact(
-        name=f"{kind}: share outside all that trains and its optimizer",
-        value=1 - found.share(UNET, CONDITIONS, OPTIMIZER),
+        name=f"{kind}: share outside the U-Net, prior asked in {num_prior_steps} steps",
+        value=1 - found.share(UNET),
         unit="",
     )
-    without = {name: s for name, s in found.seconds.items() if name != SAMPLING}
-    rest = Shares(name="", seconds=without, whole=0.0)
     yield Fact(
-        name=f"{kind}: share outside the U-Net, prior's predictions at hand",
-        value=1 - rest.share(UNET),
+        name=f"{kind}: share outside all that trains and its optimizer, predictions kept",
+        value=1 - rest.share(UNET, CONDITIONS, OPTIMIZER),
         unit="",
     )
 
@@ -148,7 +147,8 @@ def _denoiser_parts(learner: Learner, stage: DenoiserStage, batch: Batch, clock:
         reference = embed_views(stage.clip, batch, batch.visible & batch.present)
         known = encoded(batch, (None, reference), latents)
     with clock.part(SAMPLING), learner.precision():
-        embeddings = _predictions(stage, known)
+        assert stage.frozen_prior is not None
+        embeddings = stage.frozen_prior.predict(known).embeddings
     train = stage.config.train
     with clock.part(NOISE):
         grids = to_grid(latents[0], stage.denoiser.grid)
@@ -174,21 +174,6 @@ def _denoiser_parts(learner: Learner, stage: DenoiserStage, batch: Batch, clock:
         loss.backward()
     with clock.part(CONDITIONS):
         resume()
-
-
-@torch.no_grad()
-def _predictions(stage: DenoiserStage, known: EncodedBatch) -> Tensor:
-    assert stage.prior is not None
-    return predict_appearance(
-        stage.prior,
-        stage.prior_scheduler,
-        pose=flatten_pose(known.keypoints, known.keypoint_valid),
-        reference_appearance=known.reference_appearance,
-        visible=known.visible,
-        present=known.present,
-        num_steps=stage.config.prior.training_steps,
-        noise=known.keys,
-    ).embeddings
 
 
 def _loss(prediction: Tensor, noisy: NoisyLatents, stage: DenoiserStage) -> Tensor:

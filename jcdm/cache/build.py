@@ -1,19 +1,14 @@
 """Build an encoder cache: shard by shard, by any number of processes, going on where it was cut."""
 
 import hashlib
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from einops import rearrange
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -28,13 +23,12 @@ from jcdm.cache.layout import (
 )
 from jcdm.cache.pictures import FileFacts, Photographs, ShownPhotograph, file_facts, show
 from jcdm.cache.reader import photograph_name
+from jcdm.cache.shards import DTYPES, read_facts, write_shard, write_text
 from jcdm.data.loader import settle_threads, single_threaded
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 
 ROWS_PER_SHARD = 128
-_FACTS = "jcdm"  # one key: the format keeps several in no fixed order
 NUM_AT_ONCE = 4  # photographs an encoder sees at once, each twice
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +93,7 @@ class CacheBuilder:
         if work.rank:
             return None
         manifest = self._manifest(facts, contents, known, len(shards), index)
-        _write_text(self.folder / MANIFEST, write_manifest(manifest))
+        write_text(self.folder / MANIFEST, write_manifest(manifest))
         return manifest
 
     def encode(self, shown: Sequence[ShownPhotograph]) -> dict[str, Tensor]:
@@ -114,7 +108,7 @@ class CacheBuilder:
         found["appearance"] = self.clip.embed(squares)
         if self.identity.patch_tokens:
             found["patch_tokens"] = self.clip.patch_tokens(squares)
-        dtype = _DTYPES[self.identity.dtype]
+        dtype = DTYPES[self.identity.dtype]
         both = {
             name: rearrange(tensor, "(n two) ... -> n two ...", two=2).to("cpu", dtype)
             for name, tensor in found.items()
@@ -128,12 +122,12 @@ class CacheBuilder:
         """Write a shard unless it is there; returns the photographs' sizes by content."""
         file = self.folder / shard_name(number)
         key = _key(self.identity, [content for content, _ in piece])
-        stored = _read_facts(file)
+        stored = read_facts(file)
         if stored.get("key") == key:
             sizes = [(height, width) for height, width in stored["sizes"]]
         else:
             sizes, tensors = self._encode_all([path for _, path in piece], work)
-            _write_shard(file, tensors, {"key": key, "sizes": sizes})
+            write_shard(file, tensors, {"key": key, "sizes": sizes})
         contents = [content for content, _ in piece]
         return list(zip(contents, sizes, strict=True))
 
@@ -159,9 +153,9 @@ class CacheBuilder:
         """Encode the black picture, which stands for absent views and hidden references."""
         key = _key(self.identity, ["black"])
         file = self.folder / BLACK
-        if _read_facts(file).get("key") != key:
+        if read_facts(file).get("key") != key:
             black = Image.new("RGB", (self.identity.width, self.identity.height))
-            _write_shard(file, self.encode([show(black, self.identity)]), {"key": key})
+            write_shard(file, self.encode([show(black, self.identity)]), {"key": key})
 
     def _manifest(
         self,
@@ -202,32 +196,3 @@ def _pieces(contents: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
 
 def _key(identity: CacheIdentity, contents: Sequence[str]) -> str:
     return hashlib.sha256("\n".join([repr(identity), *contents]).encode()).hexdigest()
-
-
-def _read_facts(file: Path) -> dict[str, Any]:
-    """Read what a shard says of itself; nothing of one that is absent or damaged."""
-    try:
-        with safe_open(file, framework="pt") as opened:
-            return json.loads((opened.metadata() or {}).get(_FACTS, "{}"))
-    except (OSError, SafetensorError):
-        return {}
-
-
-def _write_shard(file: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(whole, partial, {_FACTS: json.dumps(facts)})
-    partial.chmod(0o666 & ~_umask())
-    os.replace(partial, file)
-
-
-def _write_text(file: Path, text: str) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

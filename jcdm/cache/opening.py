@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jcdm.cache.layout import CacheIdentity
-from jcdm.cache.places import LocalCopies
+from jcdm.cache.places import LocalCopies, remote_url
 from jcdm.cache.reader import DEFAULT_COPIES, EncoderCache
 from jcdm.config import Config
 from jcdm.errors import ConfigError
@@ -36,24 +36,24 @@ def expected_identity(
 
 def open_cache(config: Config) -> EncoderCache | None:
     """Open encoders.cache; None where the configuration names none. Errors: DataError."""
+    place = config.encoders.cache
+    return None if place is None else EncoderCache(place, config.data.index, local_copies(config))
+
+
+def local_copies(config: Config) -> LocalCopies:
+    """Say where shards of caches that lie elsewhere are copied to."""
     encoders = config.encoders
-    if encoders.cache is None:
-        return None
-    copies = LocalCopies(
+    return LocalCopies(
         folder=encoders.cache_copies or DEFAULT_COPIES,
         max_bytes=round(encoders.cache_copies_gb * 1e9),
     )
-    return EncoderCache(encoders.cache, config.data.index, copies)
 
 
-def cache_folder(config: Config) -> Path:
-    """Return the local folder that a cache is to be built in. Errors: ConfigError."""
-    from jcdm.cache.places import remote_url
-
-    place = config.encoders.cache
+def require_local(place: Path | None, key: str) -> Path:
+    """Return the folder that the configuration's `key` names to build in. Errors: ConfigError."""
     if place is None or remote_url(place) is not None:
         raise ConfigError(
-            f"encoders.cache is {place}; expected a local folder to build the cache in: "
-            "--encoders.cache=DIR. Copy it elsewhere when it is complete."
+            f"{key} is {place}; expected a local folder to build the cache in: --{key}=DIR. Copy "
+            "it elsewhere when it is complete."
         )
     return place

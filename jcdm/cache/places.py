@@ -48,7 +48,7 @@ class LocalCopies:
             source.get_file(remote, str(partial))
             os.replace(partial, copy)
         except FileNotFoundError:
-            raise DataError(f"{remote} not found; expected a file of an encoder cache.") from None
+            raise DataError(f"{remote} not found; expected a file of a cache.") from None
         finally:
             partial.unlink(missing_ok=True)
 
@@ -73,8 +73,11 @@ class LocalCopies:
 class Place:
     """Files of a cache by name: of a local folder as they are, of any other place as copies."""
 
-    def __init__(self, place: Path, copies: LocalCopies) -> None:
-        self.name = str(place)
+    def __init__(
+        self, place: Path, copies: LocalCopies, *, build: str = "python -m jcdm cache --config FILE"
+    ) -> None:
+        """`build`: the command that makes what should be there."""
+        self.name, self._build = str(place), build
         self._folder, self._copies = place, copies
         self._source: Any = None
         self._root = ""
@@ -92,8 +95,8 @@ class Place:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise DataError(
-                f"{self.name}/{name} cannot be read: {reason}. Expected an encoder cache; build "
-                "one: python -m jcdm cache --config FILE."
+                f"{self.name}/{name} cannot be read: {reason}. Expected a cache; build one: "
+                f"{self._build}."
             ) from None
 
     def local_file(self, name: str, identity: str) -> Path:

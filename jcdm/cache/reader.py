@@ -51,6 +51,12 @@ class EncoderCache:
         pictures = {view.image for record in records for view in record.views}
         self._require_photographs(sorted(pictures))
 
+    def contents_hash(self, pictures: Sequence[Path]) -> str:
+        """Hash the contents of photographs, in their order. All of them must be in the cache."""
+        known = self.manifest.photographs
+        contents = [known[self._name(picture)].sha256 for picture in pictures]
+        return hashlib.sha256("\n".join(contents).encode()).hexdigest()
+
     def load(self, picture: Path, *, flip: bool) -> EncodedView:
         """Read what is known of a photograph, mirrored if `flip`. Errors: DataError."""
         facts = self.manifest.photographs.get(self._name(picture))

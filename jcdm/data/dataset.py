@@ -1,6 +1,7 @@
 """Turn the views of a subject into a Sample: which views, in which cells, cut where, shown or not.
 
-All that is drawn derives from the sample's key, a hash of (run seed, epoch, subject index).
+All that is drawn here derives from the arrangement's key, a hash of (run seed, number of the
+arrangement, subject index); where arrangements never repeat, their number is the epoch.
 """
 
 from collections.abc import Sequence
@@ -49,17 +50,28 @@ class EncodedViews(Protocol):
         ...
 
 
+class KeptPredictions(Protocol):
+    """What the frozen prior predicts for every subject in every arrangement, computed before."""
+
+    def load(self, index: int, arrangement: int) -> Tensor:
+        """Look up the embeddings (V,D) of a subject in arrangement number `arrangement`."""
+        ...
+
+
 class MultiViewDataset(Dataset[Sample]):
     """Samples of V views a subject, addressed by (epoch, index).
 
-    Training draws views, cells, cut and mirror anew each epoch; one cut and one mirror hold for all
-    views of a sample. Otherwise the first V views stand in order, cut from the centre, the same in
-    every epoch. A subject with fewer than V views leaves cells empty: `present` False, black
-    pixels, in no loss and no score - no view is repeated or made up. Without `with_pictures` a
-    sample's images and pose maps are 0 pixels high and wide: for the prior, which reads neither.
-    With a `cache` samples hold what the encoders make of the views; training then reads no
-    photograph, and images and clip_pixels are empty.
+    Training draws views, cells, cut and mirror anew each epoch, or every `num_arrangements` epochs
+    the same again; one cut and one mirror hold for all views of a sample. Otherwise the first V
+    views stand in order, cut from the centre, the same in every epoch. A subject with fewer than V
+    views leaves cells empty: `present` False, black pixels, in no loss and no score - no view is
+    repeated or made up. Without `with_pictures` a sample's images and pose maps are 0 pixels high
+    and wide: for the prior, which reads neither. With a `cache` samples hold what the encoders make
+    of the views; training then reads no photograph, and images and clip_pixels are empty.
+    `predictions`, if set, go with the samples of training.
     """
+
+    predictions: KeptPredictions | None = None
 
     def __init__(
         self,
@@ -76,6 +88,7 @@ class MultiViewDataset(Dataset[Sample]):
         with_pictures: bool = True,
         cache: EncodedViews | None = None,
         random_crop: bool = True,
+        num_arrangements: int = 0,
         seed: int,
         train: bool,
     ) -> None:
@@ -91,6 +104,7 @@ class MultiViewDataset(Dataset[Sample]):
         self.with_pictures = with_pictures
         self.cache = cache
         self.random_crop = random_crop
+        self.num_arrangements = num_arrangements
         self.seed = seed
         self.train = train
         self._require_views()
@@ -129,6 +143,7 @@ class MultiViewDataset(Dataset[Sample]):
             with_pictures=with_pictures,
             cache=cache,
             random_crop=config.random_crop,
+            num_arrangements=config.arrangements,
             seed=seed,
             train=train,
         )
@@ -145,17 +160,22 @@ class MultiViewDataset(Dataset[Sample]):
     def sample(self, index: int, epoch: int = 0) -> Sample:
         """Make the sample of a subject in an epoch; outside training every epoch is the same."""
         record = self.records[index]
-        key = sample_key(self.seed, epoch if self.train else 0, index)
-        cells, visible = self._arrange(record, key)
-        draw = self._draw_geometry(key)
+        epoch = epoch if self.train else 0
+        number = epoch % self.num_arrangements if self.num_arrangements else epoch
+        arrangement = sample_key(self.seed, number, index)
+        cells, visible = self._arrange(record, arrangement)
+        draw = self._draw_geometry(arrangement)
         views = [self._empty_view() if v is None else self._view(v, draw) for v in cells]
         stacked = {name: torch.stack([view[name] for view in views]) for name in views[0]}
+        if self.predictions is not None and self.train:
+            stacked["predicted"] = self.predictions.load(index, number)
         return Sample(
             **stacked,
             visible=visible,
             present=torch.tensor([view is not None for view in cells]),
             subject=record.subject,
-            key=key,
+            key=sample_key(self.seed, epoch, index),
+            arrangement=arrangement,
         )
 
     def _require_views(self) -> None:
@@ -254,37 +274,3 @@ class MultiViewDataset(Dataset[Sample]):
             "keypoint_valid": torch.zeros(NUM_KEYPOINTS, dtype=torch.bool),
             **self._encoded(None if self.cache is None else self.cache.black),
         }
-
-
-class SequenceDataset(MultiViewDataset):
-    """Samples from moving sequences: records whose views are frames in order.
-
-    The targets of a sample are consecutive frames with a drawn start and a stride of 1 or 2, in the
-    order of their cells; the references are other frames from anywhere in the sequence. Every
-    sequence has at least V frames.
-    """
-
-    def _require_views(self) -> None:
-        super()._require_views()
-        if short := [r for r in self.records if len(r.views) < self.num_views]:
-            raise DataError(
-                f"sequence {short[0].subject!r} has {len(short[0].views)} frames, expected at "
-                f"least {self.num_views}, one a cell. Remove it or choose a smaller grid."
-            )
-
-    def _arrange(self, record: SubjectRecord, key: int) -> tuple[Cells, Tensor]:
-        present = torch.ones(self.num_views, dtype=torch.bool)
-        visible = draw_visibility(key, present, self.visibility)
-        num_targets = int((~visible).sum())
-        stream = generator(key, "views")
-        num_frames = len(record.views)
-        longest = (num_frames - 1) // max(num_targets - 1, 1)
-        stride = int(stream.integers(1, min(2, longest), endpoint=True))
-        last_start = num_frames - 1 - (num_targets - 1) * stride
-        start = int(stream.integers(0, last_start, endpoint=True))
-        targets = start + stride * np.arange(num_targets)
-        others = stream.permutation(np.setdiff1d(np.arange(num_frames), targets))
-        frames = np.empty(self.num_views, dtype=np.int64)
-        frames[~visible.numpy()] = targets
-        frames[visible.numpy()] = others[: self.num_views - num_targets]
-        return tuple(record.views[frame] for frame in frames), visible

@@ -36,6 +36,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         **{name: torch.stack([getattr(sample, name) for sample in samples]) for name in names},
         subjects=tuple(sample.subject for sample in samples),
         keys=torch.tensor([sample.key for sample in samples], dtype=torch.int64),
+        arrangements=torch.tensor([sample.arrangement for sample in samples], dtype=torch.int64),
     )
 
 

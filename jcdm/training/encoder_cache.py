@@ -3,19 +3,17 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import torch
 from accelerate.utils import gather_object
 
 from jcdm.cache.build import BuildTimes, CacheBuilder, CacheWork
-from jcdm.cache.layout import CacheIdentity, Dtype
-from jcdm.cache.opening import cache_folder, expected_identity, open_cache
+from jcdm.cache.layout import CacheIdentity
+from jcdm.cache.opening import expected_identity, open_cache, require_local
 from jcdm.cache.verify import find_problems
 from jcdm.config import Config
 from jcdm.data.drawn import ensure_index
 from jcdm.data.index import read_index
-from jcdm.errors import ConfigError
 from jcdm.logs import PacedProgress, console_messages, quiet_libraries
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.processes import process_state
@@ -36,9 +34,8 @@ def build_configured(
     Under `accelerate launch` the processes share the work, and the first one returns the line.
     Errors: ConfigError, DataError.
     """
-    if dtype not in get_args(Dtype):
-        raise ConfigError(f"--dtype is {dtype!r}; expected one of {', '.join(get_args(Dtype))}.")
-    folder, state = cache_folder(config), process_state()
+    folder = require_local(config.encoders.cache, "encoders.cache")
+    state = process_state()
     with console_messages(is_main=state.is_main_process):
         with state.main_process_first():
             size = (config.data.height, config.data.width)
@@ -63,7 +60,7 @@ def build_configured(
 
 def verify_configured(config: Config) -> list[str]:
     """Name every problem of encoders.cache in one line each. Errors: ConfigError, DataError."""
-    folder = cache_folder(config)
+    folder = require_local(config.encoders.cache, "encoders.cache")
     cache = open_cache(config)
     assert cache is not None
     kept: CacheIdentity = cache.manifest.identity

@@ -11,7 +11,7 @@ from torch import Tensor
 from jcdm.data.dataset import Cells, MultiViewDataset
 from jcdm.data.visibility import draw_visibility
 from jcdm.errors import DataError
-from jcdm.records import Batch, SubjectRecord
+from jcdm.records import KEYS, Batch, SubjectRecord
 from jcdm.seeding import generator, sample_key
 
 
@@ -72,8 +72,16 @@ def split_grids(batch: Batch, num_grids: int) -> Batch:
     split: dict[str, Any] = {
         f.name: rearrange(value, "b (f v) ... -> (b f) v ...", f=num_grids)
         for f in fields(batch)
-        if isinstance(value := getattr(batch, f.name), Tensor) and f.name != "keys"
+        if isinstance(value := getattr(batch, f.name), Tensor) and f.name not in KEYS
     }
-    keys = [sample_key(key, 0, f) for key in batch.keys.tolist() for f in range(num_grids)]
     names = [name for name in batch.subjects for _ in range(num_grids)]
-    return Batch(**split, subjects=tuple(names), keys=torch.tensor(keys))
+    return Batch(
+        **split,
+        subjects=tuple(names),
+        keys=_keys_of_grids(batch.keys, num_grids),
+        arrangements=_keys_of_grids(batch.prior_keys, num_grids),
+    )
+
+
+def _keys_of_grids(keys: Tensor, num_grids: int) -> Tensor:
+    return torch.tensor([sample_key(key, 0, f) for key in keys.tolist() for f in range(num_grids)])

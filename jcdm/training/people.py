@@ -6,22 +6,28 @@ from typing import Any
 from jcdm.cache.opening import expected_identity, open_cache
 from jcdm.cache.reader import EncoderCache
 from jcdm.config import Config
-from jcdm.data.dataset import MultiViewDataset, SequenceDataset
+from jcdm.data.dataset import MultiViewDataset
 from jcdm.data.index import read_index
 from jcdm.data.loader import collate
+from jcdm.data.sequence_dataset import SequenceDataset
 from jcdm.errors import ConfigError
+from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.records import Batch
 from jcdm.training.frames import FrameWindowDataset
-from jcdm.training.stages.base import Stage
 
 VALIDATION_SEED = 0  # not the run's: losses of different runs are comparable
 
 
 def training_people(
-    kind: str, config: Config, clip_size: int, cache: EncoderCache | None = None
+    kind: str,
+    config: Config,
+    clip_size: int,
+    cache: EncoderCache | None = None,
+    **options: Any,
 ) -> MultiViewDataset:
-    """Build the data set that the stage `kind` trains on."""
-    return _people(kind, config, clip_size, seed=config.run.seed, train=True, cache=cache)
+    """Build the data set that the stage `kind` trains on; `options` of MultiViewDataset."""
+    options |= {"seed": config.run.seed, "train": True, "cache": cache}
+    return _people(kind, config, clip_size, **options)
 
 
 def unseen_people(
@@ -39,10 +45,13 @@ def unseen_people(
     return _people(kind, config, clip_size, seed=VALIDATION_SEED, train=False, **options)
 
 
-def checked_cache(config: Config, stage: Stage) -> EncoderCache | None:
-    """Open encoders.cache and refuse it unless it holds all people for the stage's encoders.
+def checked_cache(
+    config: Config, clip: FrozenCLIPVision, vae: FrozenVAE | None = None
+) -> EncoderCache | None:
+    """Open encoders.cache and refuse it unless it holds all people for these encoders.
 
-    None where the configuration names none. Errors: ConfigError, DataError.
+    vae: None = latents are not asked for. None where the configuration names none.
+    Errors: ConfigError, DataError.
     """
     cache = open_cache(config)
     if cache is None:
@@ -51,8 +60,7 @@ def checked_cache(config: Config, stage: Stage) -> EncoderCache | None:
     if config.data.validation_split is not None and config.train.num_validation_subjects:
         splits.append(config.data.validation_split)
     records = [r for split in dict.fromkeys(splits) for r in read_index(config.data.index, split)]
-    vae = getattr(stage, "vae", None)
-    cache.require(expected_identity(config, stage.clip, vae), records)
+    cache.require(expected_identity(config, clip, vae), records)
     return cache
 
 
@@ -61,8 +69,7 @@ def _people(kind: str, config: Config, clip_size: int, **options: Any) -> MultiV
         config.data,
         clip_size=clip_size,
         clip_fit=config.encoders.clip_fit,
-        with_pictures=kind != "prior",
-        **options,
+        **{"with_pictures": kind != "prior", **options},
     )
     if isinstance(dataset, FrameWindowDataset):
         dataset.set_num_grids(config.motion.num_frames)

@@ -120,6 +120,7 @@ def _common(batch: Batch, encoded: EncodedBatch) -> dict[str, Any]:
         present=batch.present[0],
         subject="",
         key=0,
+        arrangement=0,
     )
     record = f"subject, views: ViewRecord with image, keypoints ({NUM_KEYPOINTS}, 2) in [0,1]"
     return {"SubjectRecord": record, "Sample": sample, "Batch": batch, "EncodedBatch": encoded}
@@ -155,6 +156,7 @@ def _encoded(batch: Batch, sizes: Sizes, latents: Tensor | None) -> EncodedBatch
         visible=batch.visible,
         present=batch.present,
         keys=batch.keys,
+        prior_keys=batch.keys,
     )
 
 

@@ -24,6 +24,7 @@ from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
 from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
 from jcdm.training.cpu_attention import float_attention_for_gradients
+from jcdm.training.kept_predictions import attach_predictions
 from jcdm.training.loop import Trainer
 from jcdm.training.parts import FINAL, export_part
 from jcdm.training.people import checked_cache, training_people, unseen_people
@@ -129,8 +130,11 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
         ensure_index(config.data.index, config.data.draw, size=size)
     checkpoint = _agree_on_checkpoint(config, accelerator)
     stage = build_stage(kind, config, accelerator.device)
-    cache = checked_cache(config, stage)
+    cache = checked_cache(config, stage.clip, getattr(stage, "vae", None))
     people = training_people(kind, config, stage.clip.image_size, cache)
+    attach_predictions(
+        people, config, clip=stage.clip, prior=getattr(stage, "prior", None), cache=cache
+    )
     unseen = unseen_people(kind, config, stage.clip.image_size, cache)
     trainer = Trainer(stage, config, accelerator)
     if accelerator.is_main_process:

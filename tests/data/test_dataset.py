@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from jcdm.config import DataConfig, VisibilityConfig
-from jcdm.data.dataset import MultiViewDataset, SequenceDataset
+from jcdm.data.dataset import MultiViewDataset
 from jcdm.data.index import write_index
+from jcdm.data.sequence_dataset import SequenceDataset
 from jcdm.data.transforms import clip_pixels, fit_view, image_tensor
 from jcdm.errors import DataError, MissingViewError
 from jcdm.grid import GridShape

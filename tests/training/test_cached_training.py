@@ -48,6 +48,10 @@ def caches(world: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -
     return {"prior": cache, "denoiser": cache, "motion": folder}
 
 
+def checked(config: Config, stage: Any) -> Any:
+    return checked_cache(config, stage.clip, getattr(stage, "vae", None))
+
+
 def losses(config: Config, kind: str) -> list[dict[str, float]]:
     run_training(kind, config)
     text = (config.run.out / "metrics.jsonl").read_text(encoding="utf-8")
@@ -73,7 +77,7 @@ def test_a_step_reads_no_photograph_and_calls_no_encoder(
 ) -> None:
     config = with_cache(tiny_config(world, tmp_path, kind), caches[kind])
     stage = build_stage(kind, config)
-    people = training_people(kind, config, stage.clip.image_size, checked_cache(config, stage))
+    people = training_people(kind, config, stage.clip.image_size, checked(config, stage))
     stage.clip.black_embedding()
     if kind != "prior":
         stage.vae.black_latents(config.data.height, config.data.width)  # type: ignore[attr-defined]
@@ -92,7 +96,7 @@ def test_a_step_reads_no_photograph_and_calls_no_encoder(
 def test_workers_serve_what_the_main_process_does(world: Path, cache: Path, tmp_path: Path) -> None:
     config = with_cache(tiny_config(world, tmp_path, "denoiser"), cache)
     stage = build_stage("denoiser", config)
-    people = training_people("denoiser", config, 32, checked_cache(config, stage))
+    people = training_people("denoiser", config, 32, checked(config, stage))
     batches = [
         next(build_loader(people, batch_size=3, seed=1, num_workers=workers)) for workers in (0, 2)
     ]
@@ -107,7 +111,7 @@ def test_empty_cells_are_black_in_the_cache_too(world: Path, cache: Path, tmp_pa
     )
     stage = build_stage("denoiser", replace(plain, data=replace(plain.data, grid_cols=2)))
     samples = [
-        training_people("denoiser", config, 32, checked_cache(config, stage)).sample(1)
+        training_people("denoiser", config, 32, checked(config, stage)).sample(1)
         for config in (plain, cached)
     ]
     assert (~samples[0].present).sum() == 2 and torch.equal(samples[0].present, samples[1].present)

@@ -6,7 +6,8 @@ import torch
 from training_world import tiny_config
 
 from jcdm.config import Config
-from jcdm.data.dataset import MultiViewDataset, SequenceDataset
+from jcdm.data.dataset import MultiViewDataset
+from jcdm.data.sequence_dataset import SequenceDataset
 from jcdm.errors import ConfigError, DataError
 from jcdm.training.frames import FrameWindowDataset
 from jcdm.training.people import training_people, unseen_people, validation_batches

@@ -172,4 +172,6 @@ def encoded(
         visible=moved.visible,
         present=moved.present,
         keys=batch.keys,
+        prior_keys=batch.prior_keys,
+        predicted=moved.predicted,
     )

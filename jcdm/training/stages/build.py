@@ -88,16 +88,13 @@ def _denoiser_stage(kind: str, config: Config, device: torch.device) -> Denoiser
     config.validate(vae_factor=vae.factor)
     denoiser = _denoiser(kind, config, vae, clip)
     _check_denoiser(denoiser, config, vae, clip)
-    prior = _frozen_prior(config, clip)
     prepare_module(denoiser, config, device)
-    if prior is not None:
-        nn.Module.to(prior, device=device, dtype=dtype)  # diffusers' own `to` warns at every cast
     return DenoiserStage(
         denoiser,
         kind="motion" if kind == "motion" else "denoiser",
         vae=vae.to(device),
         clip=clip.to(device),
-        prior=prior,
+        prior=frozen_prior(config, clip, device),
         config=config,
     )
 
@@ -148,7 +145,13 @@ def _start_motion(denoiser: JCDMDenoiser, config: Config) -> None:
     logger.info("its motion modules are trained further")
 
 
-def _frozen_prior(config: Config, clip: FrozenCLIPVision) -> AppearancePriorTransformer | None:
+def frozen_prior(
+    config: Config, clip: FrozenCLIPVision, device: torch.device
+) -> AppearancePriorTransformer | None:
+    """Load the prior that stage 2 asks, in the run's dtype; None with prior.source=oracle.
+
+    Errors: ConfigError, CheckpointError.
+    """
     if config.prior.source == "oracle":
         return None
     if config.prior.weights is None:
@@ -158,6 +161,7 @@ def _frozen_prior(config: Config, clip: FrozenCLIPVision) -> AppearancePriorTran
         )
     prior = load_part(config.prior.weights, "prior", "prior.weights")
     _check_prior(prior, clip)
+    nn.Module.to(prior, device=device, dtype=frozen_dtype(config))  # diffusers' own `to` warns
     return prior
 
 

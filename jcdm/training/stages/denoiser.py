@@ -7,20 +7,19 @@ from einops import reduce
 from torch import Tensor, nn
 
 from jcdm.config import Config
-from jcdm.data.keypoints import flatten_pose
 from jcdm.diffusion.guidance import draw_condition_drop
 from jcdm.diffusion.losses import denoiser_loss
 from jcdm.diffusion.noising import noise_latents
-from jcdm.diffusion.schedule import build_denoiser_scheduler, build_prior_scheduler
+from jcdm.diffusion.schedule import build_denoiser_scheduler
 from jcdm.grid import fill_cells, to_grid
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
-from jcdm.pipelines.prior import embed_visibility, predict_appearance
 from jcdm.records import AppearancePrior, Batch, EncodedBatch, NoisyLatents, StepOutput
 from jcdm.seeding import draw_integers
 from jcdm.training.frames import split_grids
 from jcdm.training.pictures import painted_people
+from jcdm.training.stages.appearance import FrozenPrior
 from jcdm.training.stages.base import (
     count,
     embed_views,
@@ -57,9 +56,13 @@ class DenoiserStage:
         self.vae = vae
         self.clip = clip
         self.prior = None if prior is None else prior.eval().requires_grad_(False)
+        self.frozen_prior = (
+            None
+            if self.prior is None
+            else FrozenPrior(prior=self.prior, clip=clip, num_steps=config.prior.training_steps)
+        )
         self.config = config
         self.scheduler = build_denoiser_scheduler(config.schedule)
-        self.prior_scheduler = build_prior_scheduler()
         across_frames = denoiser.motion is not None and denoiser.motion.axis == "frames"
         self.num_frames = config.motion.num_frames if across_frames and kind == "motion" else 1
         self.frame_options = {"num_frames": self.num_frames} if across_frames else {}
@@ -160,23 +163,12 @@ class DenoiserStage:
         reference = embed_views(self.clip, batch, batch.visible & batch.present)
         return encoded(batch, (None, reference), latents)
 
-    @torch.no_grad()
     def _appearance(self, known: EncodedBatch) -> AppearancePrior:
-        """Sample the frozen prior in few steps, or take the true embeddings (oracle)."""
-        if self.prior is None:
+        """Ask the frozen prior, or take the true embeddings (oracle)."""
+        if self.frozen_prior is None:
             assert known.appearance is not None, "without a prior the true views are embedded"
             return AppearancePrior(embeddings=known.appearance, source="oracle")
-        return predict_appearance(
-            self.prior,
-            self.prior_scheduler,
-            pose=flatten_pose(known.keypoints, known.keypoint_valid),
-            reference_appearance=known.reference_appearance,
-            visible=known.visible,
-            present=known.present,
-            visibility_embeds=embed_visibility(self.prior, self.clip, known.visible),
-            num_steps=self.config.prior.training_steps,
-            noise=known.keys,
-        )
+        return self.frozen_prior.predict(known)
 
     def _drop(self, people: Tensor) -> tuple[Tensor, Tensor]:
         """Choose the samples trained without tokens and without pose; none in validation."""
