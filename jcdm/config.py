@@ -414,7 +414,7 @@ class SampleConfig:
     guidance_start: float | None = None
     guidance_end: float | None = None
     guidance_kept: float | None = None
-    prior_steps: int = 20
+    prior_steps: int | None = None
     prior_guidance: float = 1.0
     prior_source: Literal["apm", "oracle", "mean"] = "apm"
     vae_tile: int | None = None
@@ -422,12 +422,15 @@ class SampleConfig:
     batch_size: int = 4
 
     def __post_init__(self) -> None:
-        set_ones = {"num_steps": self.num_steps, "vae_tile": self.vae_tile}
+        set_ones = {
+            "num_steps": self.num_steps,
+            "prior_steps": self.prior_steps,
+            "vae_tile": self.vae_tile,
+        }
         _require_at_least(
             "sample",
             1,
             num_references=self.num_references,
-            prior_steps=self.prior_steps,
             batch_size=self.batch_size,
             **{name: value for name, value in set_ones.items() if value is not None},
         )

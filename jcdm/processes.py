@@ -4,6 +4,8 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 
+from jcdm.host_memory import keep_freed_memory
+
 
 def process_state() -> PartialState:
     """Join the other processes, on the accelerator or, where there is none, on the CPU.
@@ -12,4 +14,6 @@ def process_state() -> PartialState:
     alone, and all do the whole work.
     """
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
-    return PartialState(cpu=on_cpu)
+    state = PartialState(cpu=on_cpu)
+    keep_freed_memory(state.device)
+    return state

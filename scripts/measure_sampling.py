@@ -36,11 +36,14 @@ from jcdm.evaluation.loading import load_pipeline, without_motion  # noqa: E402
 from jcdm.pipelines import JCDMPipeline  # noqa: E402
 from jcdm.pipelines.outputs import to_uint8  # noqa: E402
 from jcdm.records import Batch  # noqa: E402
+from jcdm.training.pictures import prior_cosines  # noqa: E402
 
 SAMPLERS = ("ddim", "dpmpp_2m", "unipc", "euler")
+PRIOR_STEPS_TRIED = (1, 2, 4, 8, 20)
 STEPS = (2, 3, 5, 8, 12, 20, 30)
 SCALES = (1.0, 1.5, 2.0)
 PRIOR_STEPS = 2
+TABLES = ("samplers", "prior", "ways")
 PLAIN = {"preset": "exact", "num_steps": 30, "guidance_scale": 2.0, "paint_references": True}
 UNIPC = {"preset": "exact", "sampler": "unipc", "num_steps": 12}
 WAYS: dict[str, dict[str, Any]] = {
@@ -68,9 +71,7 @@ def main() -> None:
     parser.add_argument("--pipeline", type=Path, default=REPOSITORY / "assets" / "tiny")
     parser.add_argument("--num_people", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument(
-        "--tables", nargs="+", choices=("samplers", "ways"), default=("samplers", "ways")
-    )
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS)
     parser.add_argument("--scales", nargs="+", type=float, default=SCALES)
     options = parser.parse_args()
@@ -79,6 +80,8 @@ def main() -> None:
         pipeline, batch = load(options.pipeline, options.num_people, Path(folder))
     if "samplers" in options.tables:
         print_nearness(pipeline, batch, options.samplers, options.scales)
+    if "prior" in options.tables:
+        print_prior(pipeline, batch)
     if "ways" in options.tables:
         print_ways(pipeline, batch, options.rounds)
 
@@ -101,7 +104,7 @@ def load(folder: Path, num_people: int, scratch: Path) -> tuple[JCDMPipeline, Ba
 
 def paint(pipeline: JCDMPipeline, batch: Batch, **settings: Any) -> Tensor:
     """Paint the target views: (N,3,H,W) uint8."""
-    painted = pipeline.generate(batch, prior_steps=PRIOR_STEPS, **settings)
+    painted = pipeline.generate(batch, **{"prior_steps": PRIOR_STEPS, **settings})
     return painted.images[target_views(batch)]
 
 
@@ -127,6 +130,18 @@ def print_nearness(
                 found = paint(pipeline, batch, sampler=sampler, num_steps=steps, **settings)
                 values = " | ".join(f"{psnr(found, other):.1f}" for other in (own, fine, truth))
                 print(f"| {sampler} | {scale:g} | {steps} | {values} |", flush=True)
+
+
+def print_prior(pipeline: JCDMPipeline, batch: Batch) -> None:
+    """Print a row a number of the prior's steps: how near to the truth it and the picture come."""
+    truth = to_uint8(batch.images)[target_views(batch)]
+    print("\n| Steps of the prior | cosine to the true embeddings | picture's PSNR to the truth |")
+    print("|---|---|---|")
+    for steps in PRIOR_STEPS_TRIED:
+        clip = pipeline.frozen_clip()
+        cosine = prior_cosines(pipeline.prior, clip, batch, num_steps=steps)["cosine"]
+        found = paint(pipeline, batch, preset="standard", prior_steps=steps)
+        print(f"| {steps} | {cosine:.3f} | {psnr(found, truth):.2f} |", flush=True)
 
 
 def print_ways(pipeline: JCDMPipeline, batch: Batch, rounds: int) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from jcdm.bench.sizes import BenchSize, PrecisionName, find_size
 from jcdm.errors import ConfigError
+from jcdm.host_memory import keep_freed_memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ def bench_setting(
         raise ConfigError("--num_repeats and --num_threads must be 1 or more.")
     if num_threads is not None:
         torch.set_num_threads(num_threads)
+    keep_freed_memory(torch.device(device))
     return Bench(
         size=find_size(size),
         device=torch.device(device),

@@ -36,8 +36,15 @@ def collate(samples: Sequence[Sample]) -> Batch:
         **{name: torch.stack([getattr(sample, name) for sample in samples]) for name in names},
         subjects=tuple(sample.subject for sample in samples),
         keys=torch.tensor([sample.key for sample in samples], dtype=torch.int64),
-        arrangements=torch.tensor([sample.arrangement for sample in samples], dtype=torch.int64),
+        arrangements=_arrangements(samples),
     )
+
+
+def _arrangements(samples: Sequence[Sample]) -> Tensor | None:
+    """Collect the arrangements' keys; None where they are the samples' own."""
+    if all(sample.arrangement == sample.key for sample in samples):
+        return None
+    return torch.tensor([sample.arrangement for sample in samples], dtype=torch.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

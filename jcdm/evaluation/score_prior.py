@@ -22,6 +22,7 @@ from jcdm.evaluation.summary import evaluation_manifest, weights_sentence
 from jcdm.grid import GridShape
 from jcdm.models.encoders import FrozenCLIPVision
 from jcdm.pipelines.prior import JCDMPriorPipeline
+from jcdm.pipelines.sampling import configured_options
 from jcdm.records import Batch, Report, Scores
 
 METHOD = "appearance prior"
@@ -81,7 +82,7 @@ def predict_embeddings(
     predicted = pipeline.generate(
         batch,
         seed=config.run.seed,
-        num_steps=config.sample.prior_steps,
+        num_steps=configured_options(config.sample, "standard").prior_steps,
         guidance=config.sample.prior_guidance,
     )
     return {

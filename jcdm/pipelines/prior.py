@@ -186,7 +186,7 @@ class JCDMPriorPipeline(DiffusionPipeline):
         reference_keypoints: Sequence[Any],
         target_poses: Sequence[Any],
         *,
-        num_steps: int = 20,
+        num_steps: int = 4,
         guidance: float = 1.0,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         seed: int | Sequence[int] | None = None,
@@ -205,7 +205,7 @@ class JCDMPriorPipeline(DiffusionPipeline):
 
     @torch.no_grad()
     def generate(
-        self, batch: Batch, *, seed: int = 0, num_steps: int = 20, guidance: float = 1.0
+        self, batch: Batch, *, seed: int = 0, num_steps: int = 4, guidance: float = 1.0
     ) -> AppearancePrior:
         """Predict a data set's batch, for evaluation; each person's noise follows (seed, key)."""
         keys = torch.tensor([sample_key(seed, 0, key) for key in batch.keys.tolist()])

@@ -16,6 +16,7 @@ _STANDARD: Mapping[str, Any] = {
     "sampler": AUTO,
     "num_steps": 12,
     "guidance_kept": 0.1,
+    "prior_steps": 4,
     "fixed_keys": True,
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {

@@ -29,13 +29,15 @@ def prepare_module(module: Trained, config: Config, device: torch.device) -> Non
     if train.compile:
         require_compiler(train, device)
         for block in compiled_blocks(module):
-            block.compile(backend=train.compile_backend)
+            block.compile(backend=train.compile_backend, dynamic=False)
 
 
 def compiled_blocks(module: Trained) -> Iterator[nn.Module]:
     """Yield what is compiled one by one: the prior's layers, or the U-Net's blocks.
 
-    Blocks of one kind share their translation, which a whole U-Net of 25 blocks does not.
+    Blocks of one kind and size share their translation, which a whole U-Net of 25 blocks does not.
+    Their sizes never change in a run, and translating for any size at once (`dynamic`) fails in
+    inductor (torch 2.13) where two levels of a U-Net differ in size.
     """
     if isinstance(module, AppearancePriorTransformer):
         yield from module.layers

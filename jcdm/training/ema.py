@@ -34,13 +34,13 @@ class ParameterAverages:
         are those of EMAModel.step, which cannot leave a step out without asking the device.
         """
         self.num_steps += 1
-        decay = self.model.get_decay(self.num_steps)
+        share = 1 - self.model.get_decay(self.num_steps)
         averages, own = self.model.shadow_params, self._own()
-        distances = torch._foreach_sub(averages, own)
-        if taken is not None:
-            self.num_skipped += ~taken
-            torch._foreach_mul_(distances, taken.float())
-        torch._foreach_sub_(averages, distances, alpha=1 - decay)
+        if taken is None:
+            torch._foreach_lerp_(averages, own, share)
+            return
+        self.num_skipped += ~taken
+        torch._foreach_lerp_(averages, own, [taken * share] * len(averages))
 
     @contextmanager
     def applied(self) -> Iterator[None]:

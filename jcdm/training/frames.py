@@ -79,7 +79,9 @@ def split_grids(batch: Batch, num_grids: int) -> Batch:
         **split,
         subjects=tuple(names),
         keys=_keys_of_grids(batch.keys, num_grids),
-        arrangements=_keys_of_grids(batch.prior_keys, num_grids),
+        arrangements=None
+        if batch.arrangements is None
+        else _keys_of_grids(batch.arrangements, num_grids),
     )
 
 

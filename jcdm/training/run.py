@@ -19,6 +19,7 @@ from jcdm.data.drawn import ensure_index
 from jcdm.data.index import index_identity
 from jcdm.data.loader import build_loader
 from jcdm.errors import ConfigError, JCDMError
+from jcdm.host_memory import keep_freed_memory
 from jcdm.logs import MetricsLog, close_logging, quiet_libraries, setup_logging
 from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
@@ -52,6 +53,7 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
     if config.train.num_threads is not None:
         torch.set_num_threads(config.train.num_threads)
     accelerator = new_accelerator(config)
+    keep_freed_memory(accelerator.device)
     setup_logging(config.run.out / LOG_FILE, is_main=accelerator.is_main_process)
     try:
         with quiet_libraries(), _fast_attention(accelerator):

@@ -99,7 +99,7 @@ def _run_step(
         del prediction
     for parameter in learned:
         parameter.grad = None
-    torch._foreach_sub(averages, [p.detach() for p in learned])  # as averaging does
+    torch._foreach_lerp_(averages, [p.detach() for p in learned], 0.1)  # as averaging does
     return activations
 
 

@@ -124,7 +124,7 @@ def test_given_settings_win_over_advice_and_advice_over_the_preset(tmp_path: Pat
     file.write_text(json.dumps({"num_steps": 3, "guidance_scale": 1.0, "sampler": "euler"}))
     found = recommended_options(tmp_path, "low-memory", guidance_scale=1.5, prior_steps=None)
     assert (found.num_steps, found.guidance_scale, found.sampler) == (3, 1.5, "euler")
-    assert (found.people_at_once, found.prior_steps) == (1, 20)
+    assert (found.people_at_once, found.prior_steps) == (1, 4)
     file.write_text(json.dumps({"num_wings": 3}))
     with pytest.raises(ConfigError, match=r"sampling\.json: unknown sampling setting 'num_wings'"):
         recommended_options(tmp_path)
