@@ -49,7 +49,8 @@ def compare_similarities(num_repeats: int = 7) -> tuple[Comparison, float]:
     truth, generated = _pictures(2)
     protocol = PROTOCOLS["cfld"]
     ours, theirs = similarities(protocol, truth, generated), _by_skimage(truth, generated)
-    gap = max(abs(ours[name] - value) / max(1.0, abs(value)) for name, value in theirs.items())
+    gaps = (abs(ours[name] - value) / max(1.0, abs(value)) for name, value in theirs.items())
+    gap = float(max(gaps))
 
     def work() -> int:
         similarities(protocol, truth, generated)

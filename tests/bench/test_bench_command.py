@@ -36,15 +36,19 @@ def test_data(
     assert content["bench"] == "data" and "hardware" in content
 
 
-def test_evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(evaluation, "SIZE", (64, 56))
     monkeypatch.setattr(evaluation, "_BATCH", 2)
     monkeypatch.setattr(evaluation, "NUM_REAL", 12)
     monkeypatch.setattr(evaluation, "NUM_PAIRS", 8)
     monkeypatch.setattr(evaluation, "NUM_FEATURES", 16)
-    assert main(["bench", "evaluate", "--num_repeats", "1"]) == 0
+    out = tmp_path / "bench.json"
+    assert main(["bench", "evaluate", "--num_repeats", "1", "--json", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "times as fast" in printed and "MB at most" in printed
+    assert json.loads(out.read_text())["bench"] == "evaluate"
 
 
 def test_equal_numbers_before_any_speed() -> None:

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from itertools import islice
 
 import pytest
@@ -89,7 +90,13 @@ def test_workers_change_nothing(people: MultiViewDataset) -> None:
     plain = list(islice(build_loader(people, batch_size=3, seed=0), 4))
     worked = list(islice(build_loader(people, batch_size=3, seed=0, num_workers=2), 4))
     for first, second in zip(plain, worked, strict=True):
-        assert torch.equal(first.keys, second.keys) and torch.equal(first.images, second.images)
+        assert first.subjects == second.subjects
+        for field in fields(Batch):
+            value, other = (getattr(batch, field.name) for batch in (first, second))
+            if isinstance(value, torch.Tensor):
+                assert value.dtype == other.dtype and torch.equal(value, other), field.name
+            else:
+                assert value == other, field.name
 
 
 def test_a_start_in_the_middle_goes_on_with_the_same_batches(people: MultiViewDataset) -> None:
