@@ -195,15 +195,30 @@ class PriorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class JCIConfig:
-    """Joint condition injection: how V embeddings become the U-Net's tokens."""
+    """Joint condition injection: how V embeddings become the U-Net's tokens.
+
+    `patch_grid`: n = beside the tokens of the embeddings n x n of every reference view's patches,
+    for detail that an embedding cannot hold; 0 = none.
+    """
 
     kind: Literal["cross_attention", "linear"] = "cross_attention"
     num_tokens: int = 16
     num_heads: int = 8
     num_layers: int = 2
+    patch_grid: int = 0
 
     def __post_init__(self) -> None:
         _require_at_least("jci", 1, num_tokens=self.num_tokens, num_layers=self.num_layers)
+        _require_at_least("jci", 0, patch_grid=self.patch_grid)
+        _require(
+            self.kind != "linear" or self.patch_grid == 0,
+            f"jci.patch_grid is {self.patch_grid}, but jci.kind=linear, the published injection, "
+            "makes tokens of embeddings alone. Set jci.patch_grid=0 or jci.kind=cross_attention.",
+        )
+
+    def count_tokens(self, num_views: int) -> int:
+        """How many tokens `cross_attention` makes of so many views."""
+        return self.num_tokens + num_views * self.patch_grid**2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +226,8 @@ class UNetConfig:
     """Size of the denoising U-Net and its pose guider. `attention_levels` False = a plain level.
 
     `pretrained`: stage 2 starts from Stable Diffusion 1.x (folder or single file); `weights`: from
-    a trained denoiser.
+    a trained denoiser. `attend_across_cells` False = self-attention stays inside each view's cell,
+    which cuts off what views know of each other.
     """
 
     block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
@@ -221,6 +237,7 @@ class UNetConfig:
     num_heads: int = 8
     norm_num_groups: int = 32
     pose_guider_channels: tuple[int, ...] = (16, 32, 96, 256)
+    attend_across_cells: bool = True
     pretrained: Path | None = None
     weights: Path | None = None
 
@@ -416,7 +433,7 @@ class SampleConfig:
     guidance_kept: float | None = None
     prior_steps: int | None = None
     prior_guidance: float = 1.0
-    prior_source: Literal["apm", "oracle", "mean"] = "apm"
+    prior_source: Literal["apm", "oracle", "mean", "none"] = "apm"
     vae_tile: int | None = None
     compile: bool | None = None
     batch_size: int = 4

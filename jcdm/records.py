@@ -68,7 +68,8 @@ class Sample:
     keypoint_valid, visible, present: bool. `visible` True = reference view; `present` False = an
     empty cell, in no loss and no score. From an encoder cache, else None: latent_mean, latent_std
     (V,C,h,w), unscaled VAE moments, and appearance (V,D); images and clip_pixels may then be empty.
-    predicted (V,D): what the frozen prior predicts, where that is kept. arrangement: the key that
+    predicted (V,D): what the frozen prior predicts, where that is kept. reference_patches
+    (V,n*n,W): from a cache, zeros for all but the references. arrangement: the key that
     views, cells, cut, mirror and visibility were drawn from; `key` where they never repeat.
     """
 
@@ -86,6 +87,7 @@ class Sample:
     latent_std: Tensor | None = None
     appearance: Tensor | None = None
     predicted: Tensor | None = None
+    reference_patches: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class Batch:
     latent_std: Tensor | None = None
     appearance: Tensor | None = None
     predicted: Tensor | None = None
+    reference_patches: Tensor | None = None
 
     def __post_init__(self) -> None:
         batch, views = self.images.shape[:2]
@@ -173,6 +176,8 @@ class EncodedBatch:
     appearance (B,V,D) of every true view; reference_appearance (B,V,D) with targets from black.
     Latents are None in the prior stage, `appearance` where the frozen prior predicts it;
     predicted (B,V,D): what it did predict, where that was kept. prior_keys: as of a Batch.
+    reference_patches (B,V,n*n,W): zeros for all but the references; None unless the denoiser reads
+    them.
     """
 
     latents: Tensor | None
@@ -187,6 +192,7 @@ class EncodedBatch:
     keys: Tensor
     prior_keys: Tensor
     predicted: Tensor | None = None
+    reference_patches: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,16 @@
-"""Train the two tiny frozen encoders on drawn people and write them to assets/tiny.
+"""Train the tiny frozen encoders and the reader on drawn people; write them to assets/tiny.
 
-    python scripts/train_encoders.py draw  --work WORK [--num_identities 1500]
-    python scripts/train_encoders.py vae   --work WORK --minutes 60
-    python scripts/train_encoders.py clip  --work WORK --minutes 30
+    python scripts/train_encoders.py draw  --work WORK [--num_identities 3000]
+    python scripts/train_encoders.py vae   --work WORK
+    python scripts/train_encoders.py clip  --work WORK
+    python scripts/train_encoders.py reader --work WORK
     python scripts/train_encoders.py check --work WORK
     python scripts/train_encoders.py export --work WORK --out assets/tiny
 
 The commands need this project's environment: `. scripts/env.sh`, then "$JCDM_PYTHON" for python.
-Training goes on from the weights it finds in WORK, for minutes, not steps: a second run gives other
-weights of the same kind. `check` prints the figures of the model card: PSNR and chroma of VAE
-reconstructions, retrieval of the same person by the image encoder.
+Equal seeds and steps give equal weights on one kind of processor. `check` prints the figures of
+the model card: PSNR and chroma of VAE reconstructions, retrieval of the same person by the image
+encoder, the reader's errors.
 """
 
 import argparse
@@ -22,9 +23,14 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file
 from tiny_encoders.clip import Heads, check_clip, train_clip
 from tiny_encoders.drawing import NUM_TEST, SEED, SIZE, draw
+from tiny_encoders.reader import check_reader, train_reader
 from tiny_encoders.vae import VAE_CONFIG, centre_latents, check_vae, to_float, train_vae
 
 from jcdm.data.synthetic import GENERATOR_VERSION
+from jcdm.evidence.reader import PersonReader
+from jcdm.host_memory import keep_freed_memory
+
+NUM_STEPS = {"vae": 4000, "clip": 5000, "reader": 2000}
 
 
 def check(work: Path) -> dict[str, float]:
@@ -36,13 +42,15 @@ def check(work: Path) -> dict[str, float]:
         figures |= check_vae(work, images, regions)
     if (work / "clip.safetensors").exists():
         figures |= check_clip(work, images)
+    if (work / "reader.safetensors").exists():
+        figures |= check_reader(work, images, regions)
     print(json.dumps(figures, indent=1))
     (work / "figures.json").write_text(json.dumps(figures, indent=1))
     return figures
 
 
 def export(work: Path, out: Path) -> None:
-    """Write both encoders as fp16 folders for from_pretrained, scaling factor included."""
+    """Write encoders and reader as fp16 folders for from_pretrained, scaling factor included."""
     figures = check(work)
     vae = AutoencoderKL(**VAE_CONFIG).eval()
     vae.load_state_dict(load_file(work / "vae.safetensors"))
@@ -55,6 +63,9 @@ def export(work: Path, out: Path) -> None:
     heads = Heads()
     heads.load_state_dict(load_file(work / "clip.safetensors"))
     heads.vision.half().save_pretrained(out / "image_encoder")
+    reader = PersonReader()
+    reader.load_state_dict(load_file(work / "reader.safetensors"))
+    reader.half().save_pretrained(out / "reader")
     card = {"generator_version": GENERATOR_VERSION, "seed": SEED, **figures}
     (out / "encoders.json").write_text(json.dumps(card, indent=1) + "\n")
 
@@ -62,15 +73,16 @@ def export(work: Path, out: Path) -> None:
 def main() -> None:
     """Read the step to run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("step", choices=["draw", "vae", "clip", "check", "export"])
+    parser.add_argument("step", choices=["draw", "vae", "clip", "reader", "check", "export"])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--num_identities", type=int, default=1500)
+    parser.add_argument("--num_steps", type=int, help="default: as assets/tiny was trained")
+    parser.add_argument("--num_identities", type=int, default=3000)
     parser.add_argument("--num_workers", type=int, default=1)
     parser.add_argument("--num_threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("assets/tiny"))
     options = parser.parse_args()
     torch.set_num_threads(options.num_threads)
+    keep_freed_memory(torch.device("cpu"))
     options.work.mkdir(parents=True, exist_ok=True)
     if options.step == "draw":
         draw(options.work, options.num_identities, options.num_workers)
@@ -79,7 +91,8 @@ def main() -> None:
     elif options.step == "check":
         check(options.work)
     else:
-        {"vae": train_vae, "clip": train_clip}[options.step](options.work, options.minutes)
+        train = {"vae": train_vae, "clip": train_clip, "reader": train_reader}[options.step]
+        train(options.work, options.num_steps or NUM_STEPS[options.step])
 
 
 if __name__ == "__main__":

@@ -79,6 +79,7 @@ def _denoiser_pass(size: BenchSize, kind: str, published: bool) -> Callable[[], 
         latent_channels=sizes.latent_channels,
         vae_factor=sizes.factor,
         appearance_dim=sizes.width,
+        patch_dim=sizes.patch_dim,
         with_motion=kind == "motion",
     )
     denoiser.freeze_for("motion" if kind == "motion" else "denoiser")

@@ -45,6 +45,7 @@ def open_people(
     *,
     clip_size: int = 224,
     cache: EncoderCache | None = None,
+    patch_grid: int = 0,
     with_pictures: bool = True,
 ) -> MultiViewDataset:
     """Open drawn people as training reads them, from photographs or from a cache."""
@@ -56,6 +57,7 @@ def open_people(
         clip_size=clip_size,
         with_pictures=with_pictures,
         cache=cache,
+        patch_grid=patch_grid,
         random_crop=False,
         seed=0,
         train=True,
@@ -63,7 +65,12 @@ def open_people(
 
 
 def build_cache(
-    index: Path, view: tuple[int, int], vae: FrozenVAE, clip: FrozenCLIPVision
+    index: Path,
+    view: tuple[int, int],
+    vae: FrozenVAE,
+    clip: FrozenCLIPVision,
+    *,
+    patch_tokens: bool = False,
 ) -> tuple[EncoderCache, CacheBuilder]:
     """Build the cache of drawn people beside their index; also what built it, with its times."""
     identity = CacheIdentity(
@@ -74,6 +81,7 @@ def build_cache(
         fit="crop",
         clip_size=clip.image_size,
         clip_fit="crop",
+        patch_tokens=patch_tokens,
     )
     folder = index.parent / "cache"
     builder = CacheBuilder(folder=folder, identity=identity, clip=clip, vae=vae)

@@ -17,6 +17,7 @@ from jcdm.pipelines import JCDMPipeline
 from jcdm.records import NUM_KEYPOINTS, Batch
 from jcdm.seeding import draw_uniform, sample_key
 from jcdm.training.acceleration import prepare_module
+from jcdm.training.stages.base import encode_patches
 from jcdm.training.stages.build import frozen_dtype, prior_from_config
 from jcdm.training.stages.denoiser import DenoiserStage
 from jcdm.training.stages.prior import PriorStage
@@ -69,6 +70,7 @@ def build_stage(
             latent_channels=sizes.latent_channels,
             vae_factor=sizes.factor,
             appearance_dim=sizes.width,
+            patch_dim=sizes.patch_dim,
             with_motion=kind == "motion",
         )
     prepare_module(denoiser, config, device)
@@ -132,6 +134,8 @@ def cached_batch(stage: PriorStage | DenoiserStage, batch: Batch) -> Batch:
         moments = stage.vae.encode(rearrange(batch.images, "b v c h w -> (b v) c h w"))
         found["latent_mean"] = _as_views(moments.mean, batch)
         found["latent_std"] = _as_views(moments.std, batch)
+        patches = encode_patches(stage.clip, batch, stage.denoiser.patch_grid)
+        found["reference_patches"] = None if patches is None else patches.cpu()
     nothing = batch.images[..., :0, :0]
     return replace(batch, images=nothing, clip_pixels=nothing, **found)
 

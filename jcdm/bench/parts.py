@@ -26,7 +26,7 @@ from jcdm.diffusion.losses import denoiser_loss
 from jcdm.diffusion.noising import noise_latents
 from jcdm.grid import to_grid
 from jcdm.records import Batch, Conditioning, NoisyLatents
-from jcdm.training.stages.base import embed_views, encode_latents, encoded
+from jcdm.training.stages.base import encode_latents, encode_references, encoded
 from jcdm.training.stages.build import frozen_dtype
 from jcdm.training.stages.denoiser import DenoiserStage
 
@@ -106,12 +106,14 @@ def _cached_people(kind: str, bench: Bench, learner: Learner) -> Iterator[Iterat
         dtype = frozen_dtype(bench.size.config(kind, mixed_precision=bench.mixed_precision))
         vae = build_vae(bench.size, bench.device, dtype)
     with drawn_index(view, _NUM_PEOPLE) as index:
-        cache, _ = build_cache(index, view, vae, stage.clip)
+        patch_grid = bench.size.jci.patch_grid
+        cache, _ = build_cache(index, view, vae, stage.clip, patch_tokens=patch_grid > 0)
         people = open_people(
             index,
             view,
             clip_size=stage.clip.image_size,
             cache=cache,
+            patch_grid=patch_grid,
             with_pictures=kind != "prior",
         )
         batch_size = config.train.batch_size
@@ -144,8 +146,8 @@ def _time_parts(learner: Learner, batches: Iterator[Batch]) -> dict[str, float]:
 def _denoiser_parts(learner: Learner, stage: DenoiserStage, batch: Batch, clock: Clock) -> None:
     with clock.part(ENCODERS):
         latents = encode_latents(stage.vae, batch, layout="view", grid=stage.denoiser.grid)
-        reference = embed_views(stage.clip, batch, batch.visible & batch.present)
-        known = encoded(batch, (None, reference), latents)
+        reference, patches = encode_references(stage.clip, batch, stage.denoiser.patch_grid)
+        known = encoded(batch, (None, reference), latents, patches)
     with clock.part(SAMPLING), learner.precision():
         assert stage.frozen_prior is not None
         embeddings = stage.frozen_prior.predict(known).embeddings
@@ -164,6 +166,7 @@ def _denoiser_parts(learner: Learner, stage: DenoiserStage, batch: Batch, clock:
             reference_latents=latents[1],
             drop_prior=dropped[0],
             drop_pose=dropped[1],
+            reference_patches=known.reference_patches,
         )
     leaves, resume = _cut(conditioning)
     with clock.part(UNET), learner.precision():

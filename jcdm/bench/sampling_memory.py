@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from jcdm.bench.models import NUM_VIEWS
 from jcdm.bench.sizes import FULL
 from jcdm.pipelines.execution import vae_tiles
 from jcdm.pipelines.sampling import SamplingOptions
@@ -75,7 +76,7 @@ def _jobs(
     def paint() -> None:
         first = unet.config.block_out_channels[0]
         channels = unet.config.in_channels + first
-        tokens = half(grids, FULL.jci.num_tokens, unet.config.cross_attention_dim)
+        tokens = half(grids, FULL.jci.count_tokens(NUM_VIEWS), unet.config.cross_attention_dim)
         sample = half(grids, channels, 2 * height, 2 * width)
         unet(sample, meta_like(grids), encoder_hidden_states=tokens)
 

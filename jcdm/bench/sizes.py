@@ -62,6 +62,7 @@ class BenchSize:
             factor=2 ** (len(self.vae["block_out_channels"]) - 1),
             clip_size=clip["image_size"],
             width=clip["projection_dim"],
+            patch_dim=clip["hidden_size"],
         )
 
     def config(
@@ -96,7 +97,7 @@ class BenchSize:
                 mixed_precision=mixed_precision,
             ),
             prior=replace(self.prior, source=source or ("oracle" if published else "apm")),
-            jci=replace(self.jci, kind="linear") if published else self.jci,
+            jci=replace(self.jci, kind="linear", patch_grid=0) if published else self.jci,
             unet=self.unet,
             motion=self.motion,
         )

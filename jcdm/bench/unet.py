@@ -7,7 +7,7 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
-from jcdm.bench.models import build_stage
+from jcdm.bench.models import NUM_VIEWS, build_stage
 from jcdm.bench.results import Goal, Row
 from jcdm.bench.setting import Bench
 from jcdm.bench.timing import compare_work
@@ -67,11 +67,12 @@ def _go_back(prediction: Tensor, module: Any) -> int:
 def _inputs(stage: DenoiserStage, bench: Bench) -> tuple[Tensor, Tensor, Conditioning]:
     """Random grids, timesteps and conditions of a batch."""
     size, factor, channels = bench.size, stage.vae.factor, stage.vae.latent_channels
+    tokens = (size.batch_size, size.jci.count_tokens(NUM_VIEWS), size.unet.cross_attention_dim)
     place = (size.batch_size, channels, 2 * size.height // factor, 2 * size.width // factor)
     with bench.device:
         noisy, times = torch.randn(place), torch.full((size.batch_size,), 500)
         conditioning = Conditioning(
-            tokens=torch.randn(size.batch_size, size.jci.num_tokens, size.unet.cross_attention_dim),
+            tokens=torch.randn(tokens),
             pose=torch.randn(place[0], size.unet.block_out_channels[0], *place[2:]),
             visibility=torch.ones(place[0], 1, *place[2:]),
             reference=torch.randn(place),

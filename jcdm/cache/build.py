@@ -105,9 +105,10 @@ class CacheBuilder:
             moments = self.vae.encode(images)
             found |= {"mean": moments.mean, "std": moments.std}
         squares = torch.cat([photo.clip_pixels for photo in shown])
-        found["appearance"] = self.clip.embed(squares)
         if self.identity.patch_tokens:
-            found["patch_tokens"] = self.clip.patch_tokens(squares)
+            found["appearance"], found["patch_tokens"] = self.clip.embed_with_tokens(squares)
+        else:
+            found["appearance"] = self.clip.embed(squares)
         dtype = DTYPES[self.identity.dtype]
         both = {
             name: rearrange(tensor, "(n two) ... -> n two ...", two=2).to("cpu", dtype)

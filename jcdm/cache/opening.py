@@ -14,8 +14,9 @@ from jcdm.models.identity import weights_hash
 def expected_identity(
     config: Config, clip: FrozenCLIPVision, vae: FrozenVAE | None
 ) -> CacheIdentity:
-    """Say what a cache of these encoders and sizes is. vae: None = latents are not asked for.
+    """Say what a cache of these encoders and sizes is.
 
+    vae: None = neither latents nor patch tokens are asked for: by the prior, which reads neither.
     Errors: ConfigError for pictures that are cut at random, whose latents differ in every epoch.
     """
     if vae is not None and config.data.fit == "crop" and config.data.random_crop:
@@ -31,6 +32,7 @@ def expected_identity(
         fit=config.data.fit,
         clip_size=clip.image_size,
         clip_fit=config.encoders.clip_fit,
+        patch_tokens=vae is not None and config.jci.patch_grid > 0,
     )
 
 

@@ -8,7 +8,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from jcdm.cache.layout import BLACK, MANIFEST, CacheIdentity, read_manifest, shard_name
+from jcdm.cache.layout import (
+    BLACK,
+    MANIFEST,
+    CachedPhotograph,
+    CacheIdentity,
+    read_manifest,
+    shard_name,
+)
 from jcdm.cache.places import LocalCopies, Place
 from jcdm.errors import ConfigError, DataError
 from jcdm.records import EncodedView, SubjectRecord
@@ -42,7 +49,8 @@ class EncoderCache:
     def require(self, expected: CacheIdentity, records: Sequence[SubjectRecord]) -> None:
         """Refuse a cache of other encoders or sizes, or one that does not hold the photographs.
 
-        expected: its vae None = latents are not asked for, nor is the size of a view. A photograph
+        expected: its vae None = latents are not asked for, nor is the size of a view; its
+        patch_tokens False = they are not asked for. A photograph
         on disk whose size or time differs from what was recorded is read again, and refused if its
         content differs; one that is not on disk is taken from the cache. Errors: ConfigError,
         DataError.
@@ -59,24 +67,44 @@ class EncoderCache:
 
     def load(self, picture: Path, *, flip: bool) -> EncodedView:
         """Read what is known of a photograph, mirrored if `flip`. Errors: DataError."""
+        facts, shard, row = self._find(picture)
+        return self._read(shard, row, int(flip), (facts.height, facts.width))
+
+    def patch_tokens(self, picture: Path, *, flip: bool) -> torch.Tensor:
+        """Read the image encoder's tokens (T,W) of a photograph, mirrored if `flip`.
+
+        The class token is the first. Errors: DataError, ConfigError where they were not kept.
+        """
+        self._require_patch_tokens()
+        _, shard, row = self._find(picture)
+        return self._read_fields(shard, row, int(flip), ("patch_tokens",))["patch_tokens"]
+
+    def _find(self, picture: Path) -> tuple[CachedPhotograph, str, int]:
+        """Say where a photograph is: its facts, its shard and the row in that."""
         facts = self.manifest.photographs.get(self._name(picture))
         if facts is None:
             raise DataError(f"encoder cache {self.place.name} does not hold {picture}. {_BUILD}")
         shard, row = divmod(facts.row, self.manifest.rows_per_shard)
-        return self._read(shard_name(shard), row, int(flip), (facts.height, facts.width))
-
-    def patch_tokens(self, picture: Path, *, flip: bool) -> torch.Tensor:
-        """Read the image encoder's tokens (T,W) of a photograph; only where they were kept."""
-        facts = self.manifest.photographs[self._name(picture)]
-        shard, row = divmod(facts.row, self.manifest.rows_per_shard)
-        return self._file(shard_name(shard)).get_slice("patch_tokens")[row, int(flip)].float()
+        return facts, shard_name(shard), row
 
     def _read(self, name: str, row: int, flip: int, size: tuple[int, int]) -> EncodedView:
+        found = self._read_fields(name, row, flip, ("mean", "std", "appearance"))
+        return EncodedView(
+            mean=found.get("mean"),
+            std=found.get("std"),
+            appearance=found["appearance"],
+            size=size,
+        )
+
+    def _read_fields(
+        self, name: str, row: int, flip: int, fields: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        """Read those of the fields that a shard has."""
         file = self._file(name)
         try:
-            found = {
+            return {
                 field: file.get_slice(field)[row, flip].float()
-                for field in ("mean", "std", "appearance")
+                for field in fields
                 if field in file.keys()  # noqa: SIM118 - the file's, not a mapping's
             }
         except (SafetensorError, IndexError) as error:
@@ -84,12 +112,6 @@ class EncoderCache:
                 f"{self.place.name}/{name} is damaged: {' '.join(str(error).split())}. Check it "
                 "with: python -m jcdm cache --config FILE --verify."
             ) from None
-        return EncodedView(
-            mean=found.get("mean"),
-            std=found.get("std"),
-            appearance=found["appearance"],
-            size=size,
-        )
 
     def _file(self, name: str) -> Any:
         if name not in self._open:
@@ -121,6 +143,15 @@ class EncoderCache:
             )
             raise ConfigError(
                 f"encoders.cache={self.place.name} was made for something else: {shown}. {_BUILD}"
+            )
+        if expected.patch_tokens:
+            self._require_patch_tokens()
+
+    def _require_patch_tokens(self) -> None:
+        if not self.manifest.identity.patch_tokens:
+            raise ConfigError(
+                f"encoders.cache={self.place.name} keeps no patch tokens, which jci.patch_grid "
+                "reads. Build it with: python -m jcdm cache --config FILE --patch_tokens."
             )
 
     def _require_photographs(self, pictures: Iterable[Path]) -> None:

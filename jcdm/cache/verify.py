@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from jcdm.cache.build import CacheBuilder
 from jcdm.cache.layout import BLACK
@@ -50,13 +51,20 @@ def _different_rows(
         path = pictures[place]
         try:
             fresh = builder.encode([show(load_image(path), builder.identity)])
-            kept = [cache.load(path, flip=flip) for flip in (False, True)]
+            kept = [_kept(cache, path, flip) for flip in (False, True)]
         except JCDMError as error:
             yield str(error)
             continue
-        for name in ("mean", "std", "appearance"):
-            if name in fresh:
-                new = fresh[name][0].float()
-                old = torch.stack([getattr(row, name) for row in kept])
-                if (new - old).abs().max() > tolerance * new.abs().max():
-                    yield f"{path}: {name} differs from what the encoders make of it now"
+        for name, both in fresh.items():
+            new, old = both[0].float(), torch.stack([row[name] for row in kept])
+            if (new - old).abs().max() > tolerance * new.abs().max():
+                yield f"{path}: {name} differs from what the encoders make of it now"
+
+
+def _kept(cache: EncoderCache, path: Path, flip: bool) -> dict[str, Tensor]:
+    """Read all that a cache has of a photograph, by the names of its fields."""
+    row = cache.load(path, flip=flip)
+    found = {"mean": row.mean, "std": row.std, "appearance": row.appearance}
+    if cache.manifest.identity.patch_tokens:
+        found["patch_tokens"] = cache.patch_tokens(path, flip=flip)
+    return {name: tensor for name, tensor in found.items() if tensor is not None}

@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "score pictures by a published protocol, or paint a task first; the paper table",
     "convert": "write a training run as a folder for from_pretrained",
     "report": "join the results of several runs into one page",
+    "evidence": "the method's claims on drawn people: rows, what is finished, tables",
     "bench": "timed cost of every stage, sampling, cache, data and evaluation",
     "parity": "compare every model part with recorded numbers of the published code",
 }

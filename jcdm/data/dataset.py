@@ -5,7 +5,6 @@ arrangement, subject index); where arrangements never repeat, their number is th
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from jcdm.config import DataConfig, VisibilityConfig
+from jcdm.data.encoded_views import EncodedViews, read_reference_patches
 from jcdm.data.images import load_image
 from jcdm.data.index import read_index, require_files
 from jcdm.data.keypoints import keep_in_frame
@@ -40,16 +40,6 @@ Cells = tuple[ViewRecord | None, ...]
 NO_PICTURE = torch.zeros(3, 0, 0)
 
 
-class EncodedViews(Protocol):
-    """What the frozen encoders make of photographs, computed before. black: of a black picture."""
-
-    black: EncodedView
-
-    def load(self, picture: Path, *, flip: bool) -> EncodedView:
-        """Look a photograph up, mirrored if `flip`."""
-        ...
-
-
 class KeptPredictions(Protocol):
     """What the frozen prior predicts for every subject in every arrangement, computed before."""
 
@@ -68,6 +58,7 @@ class MultiViewDataset(Dataset[Sample]):
     repeated or made up. Without `with_pictures` a sample's images and pose maps are 0 pixels high
     and wide: for the prior, which reads neither. With a `cache` samples hold what the encoders make
     of the views; training then reads no photograph, and images and clip_pixels are empty.
+    With a `patch_grid` n they also hold n x n patches of each reference, where they hold latents.
     `predictions`, if set, go with the samples of training.
     """
 
@@ -87,6 +78,7 @@ class MultiViewDataset(Dataset[Sample]):
         clip_fit: ClipFit = "crop",
         with_pictures: bool = True,
         cache: EncodedViews | None = None,
+        patch_grid: int = 0,
         random_crop: bool = True,
         num_arrangements: int = 0,
         seed: int,
@@ -103,6 +95,7 @@ class MultiViewDataset(Dataset[Sample]):
         self.clip_fit: ClipFit = clip_fit
         self.with_pictures = with_pictures
         self.cache = cache
+        self.patch_grid = patch_grid if with_pictures else 0
         self.random_crop = random_crop
         self.num_arrangements = num_arrangements
         self.seed = seed
@@ -120,6 +113,7 @@ class MultiViewDataset(Dataset[Sample]):
         clip_fit: ClipFit = "crop",
         with_pictures: bool = True,
         cache: EncodedViews | None = None,
+        patch_grid: int = 0,
         records: Sequence[SubjectRecord] | None = None,
     ) -> Self:
         """Build the data set of a configuration; without `records`, of its index and split.
@@ -142,6 +136,7 @@ class MultiViewDataset(Dataset[Sample]):
             clip_fit=clip_fit,
             with_pictures=with_pictures,
             cache=cache,
+            patch_grid=patch_grid,
             random_crop=config.random_crop,
             num_arrangements=config.arrangements,
             seed=seed,
@@ -167,6 +162,10 @@ class MultiViewDataset(Dataset[Sample]):
         draw = self._draw_geometry(arrangement)
         views = [self._empty_view() if v is None else self._view(v, draw) for v in cells]
         stacked = {name: torch.stack([view[name] for view in views]) for name in views[0]}
+        if self.cache is not None and self.patch_grid:
+            stacked["reference_patches"] = read_reference_patches(
+                self.cache, cells, visible, flip=draw.flip, patch_grid=self.patch_grid
+            )
         if self.predictions is not None and self.train:
             stacked["predicted"] = self.predictions.load(index, number)
         return Sample(

@@ -31,7 +31,7 @@ from jcdm.evaluation.sequence_pictures import (
 from jcdm.evaluation.sheets import SheetRow, draw_sheet, save_sheet
 from jcdm.evaluation.summary import evaluation_manifest, identical_note, weights_sentence
 from jcdm.pipelines.execution import place
-from jcdm.pipelines.sampling import configured_options
+from jcdm.pipelines.sampling import SamplingOptions, configured_options
 from jcdm.pipelines.sequence import JCDMSequencePipeline
 from jcdm.records import Report
 from jcdm.seeding import sample_key
@@ -80,28 +80,47 @@ def paint_methods(
     pipeline: JCDMSequencePipeline, sequence: FrameSequence, config: TestConfig, seed: int
 ) -> dict[str, np.ndarray]:
     """Paint a sequence by every method from the same seed: name -> (F,H,W,3) uint8."""
-    moving = pipeline.denoiser
-    painted = {WITH: paint_frames(pipeline, sequence, config, seed)}
-    pipeline.denoiser = without_motion(moving)
-    try:
-        painted[WITHOUT] = paint_frames(pipeline, sequence, config, seed)
-    finally:
-        pipeline.denoiser = moving
+    options = configured_options(config.sample, pipeline.default_preset)
+    at_once = options.people_at_once or config.sample.batch_size
+    painted = paint_both(pipeline, sequence, options, seed, at_once=at_once)
     return {**painted, COPY: copy_nearest_frame(sequence)}
 
 
+def paint_both(
+    pipeline: JCDMSequencePipeline,
+    sequence: FrameSequence,
+    options: SamplingOptions,
+    seed: int,
+    *,
+    at_once: int,
+) -> dict[str, np.ndarray]:
+    """Paint a sequence with the motion modules and without, from equal noise: (F,H,W,3) uint8."""
+    moving = pipeline.denoiser
+    painted = {WITH: paint_frames(pipeline, sequence, options, seed, at_once=at_once)}
+    pipeline.denoiser = without_motion(moving)
+    try:
+        painted[WITHOUT] = paint_frames(pipeline, sequence, options, seed, at_once=at_once)
+    finally:
+        pipeline.denoiser = moving
+    return painted
+
+
 def paint_frames(
-    pipeline: JCDMSequencePipeline, sequence: FrameSequence, config: TestConfig, seed: int
+    pipeline: JCDMSequencePipeline,
+    sequence: FrameSequence,
+    options: SamplingOptions,
+    seed: int,
+    *,
+    at_once: int,
 ) -> np.ndarray:
-    """Paint every frame of a sequence from its references: (F,H,W,3) uint8."""
+    """Paint every frame of a sequence from its references, `at_once` windows a call: (F,H,W,3)."""
     given = list(sequence.references)
-    options = configured_options(config.sample, pipeline.default_preset)
     place(pipeline, options)  # the denoiser may be another than before
     result = pipeline(
         [Image.fromarray(sequence.frames[i]) for i in given],
         [sequence.keypoints[i] for i in given],
         list(sequence.keypoints),
-        windows_at_once=options.people_at_once or config.sample.batch_size,
+        windows_at_once=at_once,
         seed=seed,
         **asdict(options),
     )

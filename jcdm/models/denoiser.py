@@ -12,6 +12,7 @@ from torch import Tensor
 from jcdm.config import Config, MotionConfig
 from jcdm.errors import ConfigError, DataError
 from jcdm.grid import GridShape, fill_cells, to_grid
+from jcdm.models.cell_attention import attend_within_cells
 from jcdm.models.jci import build_injector
 from jcdm.models.loading import StrictModel
 from jcdm.models.motion import MotionModules
@@ -26,6 +27,9 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
     `condition` is computed once a sample, `predict` once a denoising step; `forward` is both, for
     training. `unet_config` holds arguments of diffusers' `UNet2DConditionModel`, `jci_config` the
     fields of `JCIConfig`, `motion_config` those of `MotionConfig` or None for no motion modules.
+    appearance_dim, patch_dim: widths of the image encoder's embeddings and of its patch tokens, the
+    latter only where `jci_config` has a patch_grid. attend_across_cells False keeps the U-Net's
+    self-attention inside each cell of the grid.
     """
 
     _supports_gradient_checkpointing = True
@@ -43,10 +47,13 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
         guider_channels: Sequence[int],
         jci_config: Mapping[str, Any],
         motion_config: Mapping[str, Any] | None = None,
+        patch_dim: int | None = None,
+        attend_across_cells: bool = True,
     ) -> None:
         super().__init__()
         self.grid = GridShape(rows=grid_rows, cols=grid_cols)
         self.unet = build_unet(unet_config)
+        self.cells = None if attend_across_cells else attend_within_cells(self.unet, self.grid)
         check_channels(self.unet, latent_channels)
         self.pose_guider = PoseGuider(
             out_channels=self.unet.config["block_out_channels"][0],
@@ -57,11 +64,17 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
             appearance_dim=appearance_dim,
             token_dim=self.unet.config["cross_attention_dim"],
             max_views=max(16, self.grid.num_views),
+            patch_dim=patch_dim,
             **jci_config,
         )
         self.motion: MotionModules | None = None
         if motion_config is not None:
             self.add_motion(motion_config)
+
+    @property
+    def patch_grid(self) -> int:
+        """The n of n x n patches that it is told of every reference view; 0 = none."""
+        return self.injector.patch_grid
 
     def add_motion(self, motion_config: Mapping[str, Any]) -> None:
         """Attach fresh motion modules; until trained they leave every prediction as it was."""
@@ -100,14 +113,17 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
         present: Tensor | None = None,
         drop_prior: Tensor | None = None,
         drop_pose: Tensor | None = None,
+        reference_patches: Tensor | None = None,
     ) -> Conditioning:
         """Compute all the U-Net is told besides the noisy grid; valid for every denoising step.
 
         embeddings (B,V,D); visible, present (B,V) bool; pose_maps (B,V,3,H,W) in [0,1];
         reference_latents (B,V,C,h,w); drop_prior, drop_pose (B,) bool: True = the null condition,
         which is the injector's null tokens and pose features of zero. Empty cells are not visible.
+        reference_patches (B,V,n*n,W): of the reference views, for a denoiser with a patch_grid n.
         """
         self._check_views(embeddings, pose_maps, reference_latents)
+        patches = self._checked_patches(reference_patches, visible)
         known = visible if present is None else visible & present
         pose = self.pose_guider(to_grid(pose_maps, self.grid).to(self.dtype))
         if drop_pose is not None:
@@ -115,7 +131,7 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
         height, width = reference_latents.shape[-2:]
         return Conditioning(
             tokens=self.injector(
-                embeddings.to(self.dtype), known, present=present, drop=drop_prior
+                embeddings.to(self.dtype), known, present=present, drop=drop_prior, **patches
             ),
             pose=pose,
             visibility=fill_cells(known, self.grid, height=height, width=width),
@@ -139,6 +155,8 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
             self.motion.prepare(noisy, num_frames)
         elif num_frames is not None:
             raise ConfigError("num_frames was given, but this denoiser has no motion modules.")
+        if self.cells is not None:
+            self.cells.latent_size = (noisy.shape[-2], noisy.shape[-1])
         parts = (noisy, conditioning.visibility, conditioning.reference, conditioning.pose)
         sample = torch.cat([part.to(self.dtype) for part in parts], dim=1)
         tokens = conditioning.tokens.to(self.dtype)
@@ -178,6 +196,19 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
                 "the pictures that the latents stand for."
             )
 
+    def _checked_patches(self, patches: Tensor | None, visible: Tensor) -> dict[str, Tensor]:
+        """Return what the injector is told of patches; a DataError unless it is what it reads."""
+        expected = None
+        if self.patch_grid:
+            expected = (*visible.shape, self.patch_grid**2, self.config["patch_dim"])
+        found = None if patches is None else tuple(patches.shape)
+        if found != expected:
+            raise DataError(
+                f"reference_patches has shape {found}, expected {expected}: this denoiser's "
+                f"jci.patch_grid is {self.patch_grid}."
+            )
+        return {} if patches is None else {"reference_patches": patches.to(self.dtype)}
+
 
 def denoiser_from_config(
     config: Config,
@@ -185,10 +216,12 @@ def denoiser_from_config(
     latent_channels: int,
     vae_factor: int,
     appearance_dim: int,
+    patch_dim: int | None = None,
     with_motion: bool = False,
 ) -> JCDMDenoiser:
     """Build an untrained denoiser from a run's configuration and the encoders' sizes.
 
+    patch_dim is stored only where jci.patch_grid asks for patches.
     Under `torch.device("meta")` it costs no memory. Motion modules are the second part's, hence
     only built when asked for.
     """
@@ -202,4 +235,6 @@ def denoiser_from_config(
         guider_channels=list(config.unet.pose_guider_channels),
         jci_config=asdict(config.jci),
         motion_config=asdict(config.motion.module) if with_motion else None,
+        patch_dim=patch_dim if config.jci.patch_grid else None,
+        attend_across_cells=config.unet.attend_across_cells,
     )

@@ -139,7 +139,8 @@ class FrozenVAE(_Frozen):
 class FrozenCLIPVision(_Frozen):
     """Images -> appearance embeddings (D), not normalised. `image_size` S pixels a side.
 
-    Takes inputs on any device; returns float32 on the model's device.
+    patch_dim: width W of its patch tokens, of which a picture has `patches_a_side` squared. Takes
+    inputs on any device; returns float32 on the model's device.
     """
 
     def __init__(
@@ -148,6 +149,8 @@ class FrozenCLIPVision(_Frozen):
         super().__init__(model, dtype)
         self.width: int = self.model.config.projection_dim
         self.image_size: int = self.model.config.image_size
+        self.patch_dim: int = self.model.config.hidden_size
+        self.patches_a_side: int = self.image_size // self.model.config.patch_size
         self._plain: dict[float, Tensor] = {}
 
     @classmethod
@@ -169,18 +172,31 @@ class FrozenCLIPVision(_Frozen):
     @torch.no_grad()
     def embed(self, clip_pixels: Tensor) -> Tensor:
         """Embed CLIP-normalised pixels (N,3,S,S) to (N,D)."""
+        return self._see(clip_pixels).image_embeds.float()
+
+    @torch.no_grad()
+    def patch_tokens(self, clip_pixels: Tensor) -> Tensor:
+        """Tokens (N,T,W) of the last layer, class token first, of CLIP-normalised pixels.
+
+        The encoder's own last normalisation is not in them: it has one for the class token alone.
+        """
+        return self._see(clip_pixels).last_hidden_state.float()
+
+    @torch.no_grad()
+    def embed_with_tokens(self, clip_pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `embed` and `patch_tokens` do, computed at once."""
+        seen = self._see(clip_pixels)
+        return seen.image_embeds.float(), seen.last_hidden_state.float()
+
+    def _see(self, clip_pixels: Tensor) -> Any:
+        """Run the encoder. Errors: DataError for pictures of another size."""
         size = (3, self.image_size, self.image_size)
         if tuple(clip_pixels.shape[1:]) != size:
             raise DataError(
                 f"found CLIP pixels of shape {tuple(clip_pixels.shape)}, expected (N, {size[0]}, "
                 f"{size[1]}, {size[2]}). Cut images to the encoder's image_size."
             )
-        return self.model(pixel_values=self._place(clip_pixels)).image_embeds.float()
-
-    @torch.no_grad()
-    def patch_tokens(self, clip_pixels: Tensor) -> Tensor:
-        """Tokens (N,T,W) of the last layer, class token first, of CLIP-normalised pixels."""
-        return self.model(pixel_values=self._place(clip_pixels)).last_hidden_state.float()
+        return self.model(pixel_values=self._place(clip_pixels))
 
     def black_embedding(self) -> Tensor:
         """Embedding (D,) of a black image; computed once."""

@@ -5,8 +5,10 @@ from diffusers.models.attention import Attention, FeedForward
 from einops import rearrange
 from torch import Tensor, nn
 
+from jcdm.config import JCIConfig
 from jcdm.errors import ConfigError, DataError
 from jcdm.models.attention import key_mask
+from jcdm.models.patch_tokens import PatchTokens
 
 
 class _InjectorLayer(nn.Module):
@@ -35,7 +37,8 @@ class JointConditionInjector(nn.Module):
 
     Views are known by a learned position and by whether they are references. The null token set,
     which replaces the tokens of a dropped condition, is learned. In the manner of the Perceiver
-    resampler (Alayrac et al., 2022). max_views: room of the position table.
+    resampler (Alayrac et al., 2022). max_views: room of the position table. With patch_grid n,
+    n*n tokens a view follow the T tokens, made of the references' patches of width patch_dim.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class JointConditionInjector(nn.Module):
         num_heads: int = 8,
         num_layers: int = 2,
         max_views: int = 16,
+        patch_grid: int = 0,
+        patch_dim: int | None = None,
     ) -> None:
         super().__init__()
         if token_dim % num_heads:
@@ -64,10 +69,27 @@ class JointConditionInjector(nn.Module):
         self.layers = nn.ModuleList(_InjectorLayer(token_dim, num_heads) for _ in range(num_layers))
         self.norm_out = nn.LayerNorm(token_dim)
         self.project_out = nn.Linear(token_dim, token_dim)
+        self.patch_grid = patch_grid
+        self.patches: PatchTokens | None = None
+        if patch_grid:
+            if patch_dim is None:
+                raise ConfigError(
+                    f"jci.patch_grid is {patch_grid}, but no patch_dim was given; expected the "
+                    "image encoder's hidden size."
+                )
+            self.patches = PatchTokens(
+                patch_grid=patch_grid, patch_dim=patch_dim, token_dim=token_dim
+            )
 
     def null_tokens(self, batch: int, num_views: int) -> Tensor:
-        """Return the learned tokens of a dropped condition (B,T,E), the same for any views."""
-        return self.null.expand(batch, -1, -1)
+        """Return the learned tokens of a dropped condition (B,T,E), the same for any views.
+
+        With patches (B,T+V*n*n,E).
+        """
+        null = self.null.expand(batch, -1, -1)
+        if self.patches is None:
+            return null
+        return torch.cat([null, self.patches.null_tokens(batch, num_views)], dim=1)
 
     def forward(
         self,
@@ -76,11 +98,14 @@ class JointConditionInjector(nn.Module):
         *,
         present: Tensor | None = None,
         drop: Tensor | None = None,
+        reference_patches: Tensor | None = None,
     ) -> Tensor:
         """Make tokens (B,T,E) of embeddings (B,V,D) in CLIP space.
 
         visible (B,V) bool, True = reference view; present (B,V) bool, False = is never read;
-        drop (B,) bool, True = the learned null tokens. Raises DataError for too many views.
+        drop (B,) bool, True = the learned null tokens. With patches (B,T+V*n*n,E), also of
+        reference_patches (B,V,n*n,W), which are read of references only. Raises DataError for too
+        many views.
         """
         batch, num_views, _ = embeddings.shape
         if num_views > self.view_positions.num_embeddings:
@@ -96,11 +121,19 @@ class JointConditionInjector(nn.Module):
         for layer in self.layers:
             tokens = layer(tokens, views, mask)
         tokens = self.project_out(self.norm_out(tokens))
+        if self.patches is not None:
+            assert reference_patches is not None, "this injector reads the references' patches"
+            references = visible if present is None else visible & present
+            places = self.view_positions.weight[:num_views] + self.visibility(visible.long())
+            more = self.patches(reference_patches, references, places)
+            tokens = torch.cat([tokens, more], dim=1)
         return _replace_dropped(tokens, self.null_tokens(batch, num_views), drop)
 
 
 class LinearInjector(nn.Module):
     """The published injection: one Linear, one token a view; its null is all-zero tokens."""
+
+    patch_grid = 0
 
     def __init__(self, *, appearance_dim: int, token_dim: int) -> None:
         super().__init__()
@@ -144,8 +177,15 @@ def build_injector(
     num_heads: int = 8,
     num_layers: int = 2,
     max_views: int = 16,
+    patch_grid: int = 0,
+    patch_dim: int | None = None,
 ) -> JointConditionInjector | LinearInjector:
-    """Build the injector that `jci.kind` names; `linear` has no other setting than its widths."""
+    """Build the injector that `jci.kind` names; `linear` has no other setting than its widths.
+
+    patch_dim: width of the image encoder's patch tokens, for patch_grid above 0. Errors:
+    ConfigError.
+    """
+    JCIConfig(kind=kind, patch_grid=patch_grid)  # type: ignore[arg-type]  # checks that they agree
     if kind == "linear":
         return LinearInjector(appearance_dim=appearance_dim, token_dim=token_dim)
     if kind == "cross_attention":
@@ -156,5 +196,7 @@ def build_injector(
             num_heads=num_heads,
             num_layers=num_layers,
             max_views=max_views,
+            patch_grid=patch_grid,
+            patch_dim=patch_dim,
         )
     raise ConfigError(f"jci.kind is {kind!r}; expected 'cross_attention' or 'linear'.")

@@ -24,6 +24,7 @@ from jcdm.pipelines.components import frozen, read_pipeline, wake
 from jcdm.pipelines.execution import compiled_blocks, vae_tiles
 from jcdm.pipelines.inputs import ViewFormat, view_format
 from jcdm.pipelines.noise import NoiseSource
+from jcdm.pipelines.patches import embed_patches
 from jcdm.pipelines.prior import embed_references, predict_batch
 from jcdm.pipelines.sampling import SamplingOptions
 from jcdm.pipelines.schedulers import SchedulerChoice
@@ -138,6 +139,8 @@ class ImagePipeline(SchedulerChoice, DiffusionPipeline):
             weight = batch.visible[..., None].to(reference)
             mean = (reference * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
             return mean.expand_as(reference)
+        if options.prior_source == "none":  # not read: the tokens are the null ones
+            return clip.black_embedding().repeat(*batch.visible.shape, 1)
         return predict_batch(
             self.prior,
             self.prior_scheduler,
@@ -147,6 +150,13 @@ class ImagePipeline(SchedulerChoice, DiffusionPipeline):
             guidance=options.prior_guidance,
             noise=noise,
         ).embeddings
+
+    def told_patches(self, batch: Batch) -> dict[str, Tensor]:
+        """Encode the references' patches, by the name of the condition; none unless it is asked."""
+        patch_grid = self.denoiser.patch_grid
+        if not patch_grid:
+            return {}
+        return {"reference_patches": embed_patches(self.frozen_clip(), batch, patch_grid)}
 
     def reference_latents(self, batch: Batch) -> Tensor:
         """Encode references, targets and empty cells being black: (B,V,C,h,w) scaled means."""

@@ -141,33 +141,37 @@ class JCDMPipeline(ImagePipeline):
         self.check_batch(batch)
         batch = batch.to(self._execution_device)
         with self.working(options):
+            told = self.told_patches(batch)  # first: the prior sends an offloaded encoder away
             if embeddings is None:
                 embeddings = self.appearance(batch, noise, options)
-            latents = self._sample(batch, embeddings, noise, options, callback)
+            told["embeddings"] = embeddings
+            latents = self._sample(batch, told, noise, options, callback)
         return embeddings, latents
 
     def _sample(
         self,
         batch: Batch,
-        embeddings: Tensor,
+        told: dict[str, Tensor],
         noise: NoiseSource,
         options: SamplingOptions,
         callback: StepCallback | None,
     ) -> Tensor:
-        """Sample a batch's clean latents (B,C,gh,gw), told the embeddings (B,V,D)."""
+        """Sample a batch's clean latents (B,C,gh,gw), told embeddings and perhaps patches."""
         conditions = {
-            "embeddings": embeddings,
+            **told,
             "visible": batch.visible,
             "present": batch.present,
             "pose_maps": batch.pose_maps,
             "reference_latents": self.reference_latents(batch),
         }
+        if options.prior_source == "none":
+            conditions["drop_prior"] = torch.ones_like(batch.visible[:, 0])
         denoiser = wake(self.denoiser)
         views = noise.normal("latents", conditions["reference_latents"].shape[1:])
         predict = guide_in_parts(denoiser, conditions, options, self.num_timesteps)
         return self.denoise(
             predict,
-            to_grid(views.to(embeddings.device), denoiser.grid),
+            to_grid(views.to(told["embeddings"].device), denoiser.grid),
             options,
             generators=noise.generators(),
             callback=callback,

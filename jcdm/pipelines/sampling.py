@@ -8,7 +8,7 @@ from jcdm.config import SampleConfig
 from jcdm.diffusion.schedule import SAMPLERS
 from jcdm.errors import ConfigError
 
-PriorSource = Literal["apm", "oracle", "mean"]
+PriorSource = Literal["apm", "oracle", "mean", "none"]
 OWN, AUTO = "own", "auto"
 BEST_SAMPLER = "unipc"  # as all numbers here measured: docs/sampling.md
 
@@ -39,11 +39,12 @@ class SamplingOptions:
     `guidance_kept` of the way. The unconditional half drops the appearance tokens and, with
     `guide_pose`, the pose too: the two nulls that training has.
     prior_source: `apm` asks the prior; `oracle` embeds the true views of every cell; `mean` gives
-    targets the mean of the references' embeddings. fixed_keys: keys and values of the tokens are
-    computed once a sample, except with `compile`, which would build a graph for every sample.
-    people_at_once: grids that the U-Net sees in one call, None = all. vae_tile: side in pixels of
-    the tiles that the VAE works in, one picture at a time; None = whole pictures. compile: the
-    U-Net's blocks by torch.compile. offload: where there is a GPU, models wait in main memory.
+    targets the mean of the references' embeddings; `none` tells nothing: the learned null tokens.
+    fixed_keys: keys and values of the tokens are computed once a sample, except with `compile`,
+    which would build a graph for every sample. people_at_once: grids that the U-Net sees in one
+    call, None = all. vae_tile: side in pixels of the tiles that the VAE works in, one picture at a
+    time; None = whole pictures. compile: the U-Net's blocks by torch.compile. offload: where there
+    is a GPU, models wait in main memory.
     """
 
     num_steps: int = 30

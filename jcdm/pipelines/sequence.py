@@ -110,6 +110,7 @@ class JCDMSequencePipeline(ImagePipeline):
         first = assemble_batch([(given, frames[: grid.num_views - len(given)])], grid).to(device)
         windows = self._window_views(given + frames, first, table)
         clip = self.frozen_clip()
+        patches = self.told_patches(first)
         visible = windows["visible"]
         prior = predict_appearance(
             self.prior,
@@ -130,6 +131,7 @@ class JCDMSequencePipeline(ImagePipeline):
             "present": windows["present"],
             "pose_maps": windows["pose_map"],
             "reference_latents": latents.expand(len(visible), -1, -1, -1, -1),
+            **{name: value.expand(len(visible), -1, -1, -1) for name, value in patches.items()},
         }
 
     def _window_views(

@@ -69,6 +69,7 @@ def _people(kind: str, config: Config, clip_size: int, **options: Any) -> MultiV
         config.data,
         clip_size=clip_size,
         clip_fit=config.encoders.clip_fit,
+        patch_grid=config.jci.patch_grid,
         **{"with_pictures": kind != "prior", **options},
     )
     if isinstance(dataset, FrameWindowDataset):

@@ -13,6 +13,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from jcdm.config import Config
 from jcdm.errors import ConfigError
 from jcdm.models.denoiser import denoiser_from_config
+from jcdm.patches import require_patches
 from jcdm.plain import to_yaml
 from jcdm.training.footprint import parameter_bytes
 from jcdm.training.plan_objects import Sizes, prior_objects, stage2_objects
@@ -70,6 +71,7 @@ def meta_parts(kind: str, config: Config) -> Parts:
         factor=2 ** (len(vae.config["block_out_channels"]) - 1),
         clip_size=clip.config.image_size,
         width=clip.config.projection_dim,
+        patch_dim=clip.config.hidden_size,
     )
     prior = prior_from_config(config, appearance_dim=sizes.width)
     dtype = frozen_dtype(config)
@@ -78,11 +80,13 @@ def meta_parts(kind: str, config: Config) -> Parts:
     if kind == "prior":
         return Parts(module=prior, frozen={"image encoder": clip}, sizes=sizes, notes=(clip_note,))
     config.validate(vae_factor=sizes.factor)
+    require_patches(config.jci.patch_grid, sizes.clip_size // clip.config.patch_size)
     denoiser = denoiser_from_config(
         config,
         latent_channels=sizes.latent_channels,
         vae_factor=sizes.factor,
         appearance_dim=sizes.width,
+        patch_dim=sizes.patch_dim,
         with_motion=kind == "motion",
     )
     denoiser.freeze_for("motion" if kind == "motion" else "denoiser")

@@ -27,12 +27,16 @@ Plan = tuple[dict[str, Any], Callable[[], Tensor]]
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """What the encoders decide: latent channels C, VAE factor f, CLIP's square S and width D."""
+    """What the encoders decide: latent channels C, VAE factor f, CLIP's square S and widths.
+
+    width: of an embedding (D), patch_dim: of a patch token (W).
+    """
 
     latent_channels: int
     factor: int
     clip_size: int
     width: int
+    patch_dim: int
 
 
 def prior_objects(prior: Any, config: Config, sizes: Sizes) -> Plan:
@@ -70,7 +74,7 @@ def stage2_objects(denoiser: Any, config: Config, sizes: Sizes) -> Plan:
     batch = _batch(config, sizes, (config.data.height, config.data.width))
     height, width = (size // sizes.factor for size in batch.images.shape[-2:])
     views = (*batch.visible.shape, sizes.latent_channels, height, width)
-    encoded = _encoded(batch, sizes, meta_like(*views))
+    encoded = _encoded(batch, sizes, meta_like(*views), denoiser.patch_grid)
     num_people, rows, cols = len(batch.keys), config.data.grid_rows, config.data.grid_cols
     grid = meta_like(num_people, sizes.latent_channels, rows * height, cols * width)
     noisy = NoisyLatents(
@@ -86,6 +90,7 @@ def stage2_objects(denoiser: Any, config: Config, sizes: Sizes) -> Plan:
         "present": batch.present,
         "pose_maps": batch.pose_maps,
         "reference_latents": encoded.reference_latents,
+        "reference_patches": encoded.reference_patches,
     }
 
     def forward() -> Tensor:
@@ -143,8 +148,11 @@ def _batch(config: Config, sizes: Sizes, view: tuple[int, int]) -> Batch:
     )
 
 
-def _encoded(batch: Batch, sizes: Sizes, latents: Tensor | None) -> EncodedBatch:
+def _encoded(
+    batch: Batch, sizes: Sizes, latents: Tensor | None, patch_grid: int = 0
+) -> EncodedBatch:
     embeddings = meta_like(*batch.visible.shape, sizes.width)
+    patches = meta_like(*batch.visible.shape, patch_grid**2, sizes.patch_dim)
     return EncodedBatch(
         latents=latents,
         reference_latents=latents,
@@ -157,6 +165,7 @@ def _encoded(batch: Batch, sizes: Sizes, latents: Tensor | None) -> EncodedBatch
         present=batch.present,
         keys=batch.keys,
         prior_keys=batch.keys,
+        reference_patches=patches if patch_grid else None,
     )
 
 

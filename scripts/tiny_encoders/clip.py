@@ -1,6 +1,5 @@
 """The tiny CLIP image encoder: who a picture shows, from which side, in which colours."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +29,13 @@ CLIP_CONFIG = {
 
 
 def clip_input(images: np.ndarray) -> Tensor:
-    """uint8 (N,128,96,3) -> CLIP-normalised (N,3,S,S): padded to a square, resized."""
+    """uint8 (N,H,W,3) -> CLIP-normalised (N,3,S,S): padded to a square, resized."""
     x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(v)[None, :, None, None] for v in (CLIP_MEAN, CLIP_STD))
     side = (SIZE[0] - SIZE[1]) // 2
     x = F.pad((x - mean) / std, (side, side, 0, 0))
+    if x.shape[-1] == CLIP_SIZE:
+        return x
     return F.interpolate(x, (CLIP_SIZE, CLIP_SIZE), mode="bicubic", antialias=True)
 
 
@@ -65,16 +66,14 @@ def region_colours(images: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
     return colours, count >= 8
 
 
-def train_clip(work: Path, minutes: float) -> None:
+def train_clip(work: Path, num_steps: int) -> None:
     """Contrast people against people, and keep in the embedding what the view shows."""
     images = np.load(work / "images.npy", mmap_mode="r")[NUM_TEST:]
     regions = np.load(work / "regions.npy", mmap_mode="r")[NUM_TEST:]
     yaws = np.load(work / "yaws.npy")[NUM_TEST:]
     torch.manual_seed(0)
     model = Heads()
-    if (work / "clip.safetensors").exists():
-        model.load_state_dict(load_file(work / "clip.safetensors"))
-    stream = batches(len(images), 40, seed=int(time.time()))
+    stream = batches(len(images), 40, seed=0)
     views = np.random.default_rng(1)
 
     def loss_of(step: int) -> Tensor:
@@ -92,7 +91,7 @@ def train_clip(work: Path, minutes: float) -> None:
         same = torch.arange(len(rows))
         contrast = (F.cross_entropy(scores, same) + F.cross_entropy(scores.T, same)) / 2
         truth = to_float(pictures)
-        colours, shown = region_colours(truth[:, :, ::2, ::2], labels[:, ::2, ::2])
+        colours, shown = region_colours(truth, labels)
         guess = model.colours(embedding).view_as(colours)
         hue = ((guess - colours) ** 2).mean(-1)[shown].mean()
         small = F.interpolate(truth, (16, 12), mode="area")
@@ -101,7 +100,7 @@ def train_clip(work: Path, minutes: float) -> None:
         size = (embedding**2).mean()
         return contrast + 4 * hue + 4 * thumb + side + 0.01 * (size - 1) ** 2
 
-    train("clip", model, loss_of, work, minutes, rate=1e-3)
+    train("clip", model, loss_of, work, num_steps, rate=1e-3)
 
 
 @torch.no_grad()

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from jcdm.data.synthetic import render_view
+from jcdm.records import NUM_KEYPOINTS
 
-SIZE = (128, 96)
+SIZE = (64, 48)
 NUM_VIEWS = 8
 NUM_TEST = 100
 SEED = 20261
 
 
-def _draw_identity(identity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All views of one person: images, region maps, (sin yaw, cos yaw)."""
+def _draw_identity(identity: int) -> tuple[np.ndarray, ...]:
+    """All views of one person: images, region maps, (sin yaw, cos yaw), joints (x, y, seen)."""
     views = [
         render_view(seed=SEED, identity=identity, view=view, size=SIZE) for view in range(NUM_VIEWS)
     ]
@@ -24,11 +25,12 @@ def _draw_identity(identity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         np.stack([view.image for view in views]),
         np.stack([view.regions for view in views]),
         np.stack([np.sin(yaw), np.cos(yaw)], axis=1),
+        np.stack([np.c_[view.keypoints, view.keypoint_valid] for view in views]),
     )
 
 
 def draw(work: Path, num_identities: int, num_workers: int) -> None:
-    """Render people 0..N-1 (the first NUM_TEST are the unseen ones) into three .npy files."""
+    """Render people 0..N-1 (the first NUM_TEST are the unseen ones) into four .npy files."""
     images = np.lib.format.open_memmap(
         work / "images.npy", "w+", np.uint8, (num_identities, NUM_VIEWS, *SIZE, 3)
     )
@@ -36,12 +38,12 @@ def draw(work: Path, num_identities: int, num_workers: int) -> None:
         work / "regions.npy", "w+", np.uint8, (num_identities, NUM_VIEWS, *SIZE)
     )
     yaws = np.zeros((num_identities, NUM_VIEWS, 2), np.float32)
+    joints = np.zeros((num_identities, NUM_VIEWS, NUM_KEYPOINTS, 3), np.float32)
     start = time.time()
     with ProcessPoolExecutor(num_workers) as pool:
-        for i, (image, region, yaw) in enumerate(
-            pool.map(_draw_identity, range(num_identities), chunksize=4)
-        ):
-            images[i], regions[i], yaws[i] = image, region, yaw
+        for i, drawn in enumerate(pool.map(_draw_identity, range(num_identities), chunksize=4)):
+            images[i], regions[i], yaws[i], joints[i] = drawn
             if i % 100 == 99:
                 print(f"{i + 1} people, {(i + 1) * NUM_VIEWS / (time.time() - start):.0f} images/s")
     np.save(work / "yaws.npy", yaws)
+    np.save(work / "joints.npy", joints)

@@ -1,5 +1,7 @@
 """Sizes hold what they promise: the encoders' share of a published step, and countable parts."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -92,3 +94,18 @@ def _clip(size):
 def test_an_unknown_size_is_named() -> None:
     with pytest.raises(ConfigError, match="'huge'; expected one of tiny, mid, full"):
         find_size("huge")
+
+
+def test_a_size_with_patches_is_counted_and_cached() -> None:
+    jci = replace(TINY.jci, patch_grid=2)
+    size = replace(TINY, jci=jci)
+    assert step_flops(size, "denoiser").forward > step_flops(TINY, "denoiser").forward
+    stage = build_stage(size, "denoiser", CPU)
+    stage.module.eval()
+    batch = random_batch(size, "denoiser")
+    known = cached_batch(stage, batch)
+    assert known.reference_patches is not None
+    with torch.no_grad():
+        plain, cached = stage.step(batch).loss, stage.step(known).loss
+    torch.testing.assert_close(cached, plain, rtol=1e-4, atol=1e-5)
+    assert build_stage(size, "denoiser", CPU, published=True).config.jci.patch_grid == 0

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 import torch
 
-from jcdm.bench import cache, models, parts, sampling
+from jcdm.bench import cache, models, parts, sampling, unet
 from jcdm.bench.models import build_stage, random_batch
 from jcdm.bench.results import Goal, Shares
 from jcdm.bench.setting import Bench, bench_setting
-from jcdm.bench.sizes import TINY
+from jcdm.bench.sizes import TINY, BenchSize
 from jcdm.bench.training_step import Learner, published_pictures, published_step
 from jcdm.cli.main import main
 from jcdm.errors import ConfigError
 
 CPU = torch.device("cpu")
 SETTING = Bench(size=TINY, device=CPU, num_repeats=1)
+WITH_PATCHES = replace(TINY, jci=replace(TINY.jci, patch_grid=2))
 
 
 def bench(word: str, out: Path) -> list[dict[str, Any]]:
@@ -103,15 +104,23 @@ def test_published_pictures_are_true_masked_and_flags() -> None:
     assert flags[:, 0].eq(1).all() and not flags[:, 1:].any()
 
 
-def test_parts_timed_apart_learn_what_a_step_learns() -> None:
+def test_a_stage_with_patches_is_timed_from_its_cache() -> None:
+    setting = replace(SETTING, size=WITH_PATCHES)
+    shares = next(iter(parts.bench_parts("denoiser", setting)))
+    assert isinstance(shares, Shares) and all(s > 0 for s in shares.seconds.values())
+    assert len(list(unet.bench_unet(setting))) == 2
+
+
+@pytest.mark.parametrize("size", [TINY, WITH_PATCHES])
+def test_parts_timed_apart_learn_what_a_step_learns(size: BenchSize) -> None:
     """The gradient through the pieces is that of the whole."""
-    stage = build_stage(TINY, "denoiser", CPU)
+    stage = build_stage(size, "denoiser", CPU)
     train = replace(stage.config.train, drop_prior=0.0, drop_pose=0.0, drop_all=0.0)
     stage.config = replace(stage.config, train=train)
     torch.manual_seed(0)
     for parameter in stage.denoiser.pose_guider.conv_out.parameters():
         torch.nn.init.normal_(parameter)
-    learner, batch = Learner(stage, CPU), random_batch(TINY, "denoiser")
+    learner, batch = Learner(stage, CPU), random_batch(size, "denoiser")
     stage.step(batch).loss.backward()
     whole = {name: p.grad.clone() for name, p in learner.parameters.items() if p.grad is not None}
     stage.module.zero_grad(set_to_none=True)

@@ -225,7 +225,11 @@ def test_problems_are_named(
 
 
 def test_half_precision_and_tokens(
-    builder: CacheBuilder, cache: EncoderCache, index: Path, tmp_path: Path
+    builder: CacheBuilder,
+    cache: EncoderCache,
+    index: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     half = replace(builder.identity, dtype="bfloat16", patch_tokens=True)
     small = replace(builder, folder=tmp_path, identity=half)
@@ -239,6 +243,45 @@ def test_half_precision_and_tokens(
     assert tokens.ndim == 2 and tokens.shape[0] > 1
     assert not torch.equal(tokens, found.patch_tokens(paths[2], flip=False))
     assert not list(find_problems(found, small, paths, index))
+    plain = builder.clip.patch_tokens
+
+    def other(squares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return builder.clip.embed(squares), -plain(squares)
+
+    monkeypatch.setattr(builder.clip, "embed_with_tokens", other)
+    problems = list(find_problems(found, small, paths, index))
+    assert len(problems) == 3 and all("patch_tokens differs" in problem for problem in problems)
+
+
+def test_patch_tokens_are_the_encoder_s_and_are_refused_where_they_are_not_kept(
+    builder: CacheBuilder,
+    cache: EncoderCache,
+    identity: CacheIdentity,
+    index: Path,
+    tmp_path: Path,
+    encoders: tuple[FrozenVAE, FrozenCLIPVision],
+) -> None:
+    asked = replace(identity, patch_tokens=True)
+    paths = pictures(index)[:2]
+    replace(builder, folder=tmp_path, identity=asked).build(paths, index, CacheWork())
+    found = EncoderCache(tmp_path, index)
+    shown = load_image(paths[1]).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    pixels = clip_pixels(shown, encoders[1].image_size, "pad")[None]
+    tokens = encoders[1].model(pixel_values=pixels).last_hidden_state[0]
+    torch.testing.assert_close(
+        found.patch_tokens(paths[1], flip=True), tokens, rtol=1e-4, atol=1e-4
+    )
+    kept, plain = found.load(paths[1], flip=True), cache.load(paths[1], flip=True)
+    torch.testing.assert_close(kept.appearance, plain.appearance, rtol=1e-5, atol=1e-5)
+    found.require(asked, [])
+    found.require(identity, [])  # more than is asked for is no fault
+    command = r"keeps no patch tokens.*python -m jcdm cache --config FILE --patch_tokens"
+    with pytest.raises(ConfigError, match=command):
+        cache.require(asked, [])
+    with pytest.raises(ConfigError, match=command):
+        cache.patch_tokens(paths[0], flip=False)
+    with pytest.raises(DataError, match="does not hold"):
+        found.patch_tokens(tmp_path / "new.jpg", flip=False)
 
 
 def test_it_travels_to_loader_workers(cache: EncoderCache, index: Path) -> None:

@@ -160,6 +160,22 @@ def test_the_prior_s_sources_differ_and_reach_the_painting(pipe):
         assert not torch.equal(outs[one][1], outs[other][1])
 
 
+def test_nothing_told_is_the_null_tokens_whatever_the_references_show(pipe):
+    batch, noise = factory.batch([1, 2]), KeyedNoise(torch.tensor([1, 2]))
+    options = SamplingOptions(num_steps=1, prior_steps=2, prior_source="none", guidance_scale=1.0)
+    told = []
+    condition = type(pipe.denoiser).condition
+
+    def listen(self, **conditions):
+        told.append(condition(self, **conditions))
+        return told[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(pipe.denoiser), "condition", listen)
+        pipe.paint(batch, noise, options)
+    assert torch.equal(told[0].tokens, pipe.denoiser.injector.null_tokens(2, 4))
+
+
 def test_mean_and_oracle_embeddings_are_what_their_names_say(pipe):
     batch, noise = factory.batch([1]), KeyedNoise(torch.tensor([1]))
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """What a person wears: cuts, fabrics and prints, drawn once per identity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -158,6 +158,13 @@ def draw_outfit(rng: np.random.Generator, *, male: bool) -> Outfit:
         shaft=rng.uniform(0.10, 0.24) if rng.random() < 0.25 else 0.0,
     )
     return Outfit(top=top, bottom=bottom, shoes=shoes, category=_category(top, bottom, male))
+
+
+def without_prints(outfit: Outfit) -> Outfit:
+    """The same clothes, plain on chest and back: prints too small to be seen."""
+    top = outfit.top
+    front, back = (replace(p, radius=1e-9) for p in (top.front_print, top.back_print))
+    return replace(outfit, top=replace(top, front_print=front, back_print=back))
 
 
 def _as_dress(rng: np.random.Generator, top: Top, bottom: Bottom) -> tuple[Top, Bottom]:

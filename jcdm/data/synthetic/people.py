@@ -1,6 +1,6 @@
 """One drawn person in one view: identity, pose and camera to image, joints and regions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,7 +19,7 @@ from jcdm.data.synthetic.body import (
 from jcdm.data.synthetic.camera import Camera, fit_camera
 from jcdm.data.synthetic.clothes import outfit
 from jcdm.data.synthetic.footwear import stool
-from jcdm.data.synthetic.garments import draw_outfit
+from jcdm.data.synthetic.garments import draw_outfit, without_prints
 from jcdm.data.synthetic.hair import draw_head, hair
 from jcdm.data.synthetic.materials import Looks
 from jcdm.data.synthetic.mesh import Mesh, build_mesh
@@ -67,15 +67,26 @@ def draw_looks(seed: int, identity: int) -> Looks:
     )
 
 
-def render_view(*, seed: int, identity: int, view: int, size: tuple[int, int]) -> DrawnView:
+def render_view(
+    *,
+    seed: int,
+    identity: int,
+    view: int,
+    size: tuple[int, int],
+    model: int | None = None,
+    prints: bool = True,
+) -> DrawnView:
     """Draw one view of a person; `size` is (H, W) in pixels.
 
     Eight consecutive views look from eight directions around the person, each in its own pose.
-    Equal arguments give equal pixels in any order and process. Raises ConfigError for a negative
-    number or a size below 16 pixels.
+    `model`: another identity, who takes this one's pose in front of this one's camera; without
+    `prints` chest and back are plain. Equal arguments give equal pixels in any order and process.
+    Raises ConfigError for a negative number or a size below 16 pixels.
     """
     check_size(size)
-    looks = draw_looks(seed, identity)
+    looks = draw_looks(seed, identity if model is None else model)
+    if not prints:
+        looks = replace(looks, outfit=without_prints(looks.outfit))
     pose = draw_pose(stream(seed, identity, Purpose.POSE, view))
     rng = stream(seed, identity, Purpose.CAMERA, view)
     start = stream(seed, identity, Purpose.CAMERA).uniform(-12.0, 12.0)

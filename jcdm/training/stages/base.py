@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from jcdm.grid import GridShape, from_grid, to_grid
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+from jcdm.patches import pool_patches
+from jcdm.pipelines.patches import embed_patches, spread
 from jcdm.records import Batch, EncodedBatch, LatentMoments, StepOutput
 from jcdm.seeding import draw_normal
 
@@ -86,6 +88,33 @@ def embed_views(clip: FrozenCLIPVision, batch: Batch, wanted: Tensor) -> Tensor:
     return rearrange(found, "(b v) d -> b v d", b=len(batch.keys))
 
 
+@torch.no_grad()
+def encode_references(
+    clip: FrozenCLIPVision, batch: Batch, patch_grid: int
+) -> tuple[Tensor, Tensor | None]:
+    """Embed the references (B,V,D) and pool their patches (B,V,n*n,W), n = patch_grid, in one go.
+
+    Other views get the embedding of the black image, and zeros for patches; no pixel of theirs is
+    read. Without a patch_grid there are no patches (None).
+    """
+    known = batch.visible & batch.present
+    if not patch_grid or batch.reference_patches is not None:
+        return embed_views(clip, batch, known), encode_patches(clip, batch, patch_grid)
+    embeddings, tokens = clip.embed_with_tokens(batch.clip_pixels[known])
+    shown = known[..., None].to(clip.device, non_blocking=True)
+    reference = torch.where(shown, spread(embeddings, known), clip.black_embedding())
+    return reference, spread(pool_patches(tokens, patch_grid), known)
+
+
+def encode_patches(clip: FrozenCLIPVision, batch: Batch, patch_grid: int) -> Tensor | None:
+    """Take the references' patches (B,V,n*n,W) from the cache, or encode them; None for n = 0."""
+    if not patch_grid:
+        return None
+    if batch.reference_patches is not None:
+        return batch.reference_patches.to(clip.device, non_blocking=True)
+    return embed_patches(clip, batch, patch_grid)
+
+
 def encode_appearance(clip: FrozenCLIPVision, batch: Batch) -> tuple[Tensor, Tensor]:
     """Embed all true views once; targets' reference embedding is that of the black image.
 
@@ -154,10 +183,11 @@ def encoded(
     batch: Batch,
     appearance: tuple[Tensor | None, Tensor],
     latents: tuple[Tensor, Tensor] | tuple[None, None] = (None, None),
+    reference_patches: Tensor | None = None,
 ) -> EncodedBatch:
     """Join what the encoders made with the rest of the batch, all on the encoders' device.
 
-    The appearance of true views may be None where nothing reads it.
+    The appearance of true views, and patches, may be None where nothing reads them.
     """
     true_appearance, reference = appearance
     moved = batch.to(reference.device)
@@ -174,4 +204,5 @@ def encoded(
         keys=batch.keys,
         prior_keys=batch.prior_keys,
         predicted=moved.predicted,
+        reference_patches=reference_patches,
     )

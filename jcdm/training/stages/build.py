@@ -14,6 +14,7 @@ from jcdm.errors import ConfigError
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser, denoiser_from_config
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+from jcdm.patches import require_patches
 from jcdm.training.acceleration import prepare_module
 from jcdm.training.parts import load_part
 from jcdm.training.stages.base import Stage
@@ -117,6 +118,7 @@ def _denoiser(kind: str, config: Config, vae: FrozenVAE, clip: FrozenCLIPVision)
         latent_channels=vae.latent_channels,
         vae_factor=vae.factor,
         appearance_dim=clip.width,
+        patch_dim=clip.patch_dim,
     )
     if config.unet.pretrained is not None:
         logger.info("%s", start_unet(denoiser, config.unet.pretrained))
@@ -177,13 +179,21 @@ def _check_prior(prior: AppearancePriorTransformer, clip: FrozenCLIPVision) -> N
 def _check_denoiser(
     denoiser: JCDMDenoiser, config: Config, vae: FrozenVAE, clip: FrozenCLIPVision
 ) -> None:
-    """Raise a ConfigError unless the denoiser fits the grid and the encoders."""
+    """Raise a ConfigError unless the denoiser fits the grid, the encoders and what it is told."""
+    patch_grid = config.jci.patch_grid
+    require_patches(patch_grid, clip.patches_a_side)
+    if denoiser.patch_grid != patch_grid:
+        raise ConfigError(
+            f"jci.patch_grid is {patch_grid}, but {config.unet.weights} has {denoiser.patch_grid}. "
+            "Set it to that, or choose other unet.weights."
+        )
     expected = {
         "grid_rows": config.data.grid_rows,
         "grid_cols": config.data.grid_cols,
         "latent_channels": vae.latent_channels,
         "vae_factor": vae.factor,
         "appearance_dim": clip.width,
+        "patch_dim": clip.patch_dim if patch_grid else None,
     }
     for name, value in expected.items():
         if denoiser.config[name] != value:

@@ -22,9 +22,10 @@ from jcdm.training.pictures import painted_people
 from jcdm.training.stages.appearance import FrozenPrior
 from jcdm.training.stages.base import (
     count,
-    embed_views,
     encode_appearance,
     encode_latents,
+    encode_patches,
+    encode_references,
     encoded,
     trainable,
 )
@@ -97,6 +98,7 @@ class DenoiserStage:
             reference_latents=known.reference_latents,
             drop_prior=drop_prior,
             drop_pose=drop_pose,
+            reference_patches=known.reference_patches,
             **self.frame_options,
         )
         train = self.config.train
@@ -158,10 +160,12 @@ class DenoiserStage:
         latents = encode_latents(
             self.vae, batch, layout=self.config.encoders.layout, grid=self.denoiser.grid
         )
+        patch_grid = self.denoiser.patch_grid
         if self.prior is None:
-            return encoded(batch, encode_appearance(self.clip, batch), latents)
-        reference = embed_views(self.clip, batch, batch.visible & batch.present)
-        return encoded(batch, (None, reference), latents)
+            patches = encode_patches(self.clip, batch, patch_grid)
+            return encoded(batch, encode_appearance(self.clip, batch), latents, patches)
+        reference, patches = encode_references(self.clip, batch, patch_grid)
+        return encoded(batch, (None, reference), latents, patches)
 
     def _appearance(self, known: EncodedBatch) -> AppearancePrior:
         """Ask the frozen prior, or take the true embeddings (oracle)."""

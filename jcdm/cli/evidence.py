@@ -1,0 +1,81 @@
+"""`evidence run|list|document`: rows of docs/evidence.md, which are finished, and its tables."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jcdm.cli.options import command_parser, parse_command, take_word
+from jcdm.logs import console_messages
+
+PROG = "python -m jcdm evidence"
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run `evidence run|list|document ...`."""
+    word, rest = take_word(argv, tuple(_COMMANDS), PROG)
+    parser = command_parser(f"{PROG} {word}", _PURPOSES[word])
+    parser.add_argument(
+        "--plan", type=Path, default=Path("configs/evidence/rows.yaml"), help="trainings and rows"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("docs/evidence"), help="folder of finished rows"
+    )
+    if word == "run":
+        parser.add_argument("--row", type=str, default="all", help="a row's name, or all of them")
+        parser.add_argument("--out", type=Path, default=Path("outputs/evidence"), help="runs")
+        parser.add_argument("--weights", type=Path, default=Path("assets/tiny"), help="pipeline")
+        parser.add_argument("--again", type=bool, default=False, help="compute finished rows again")
+        parser.add_argument("--people_seed", type=int | None, default=None, help="try other people")
+    if word == "document":
+        parser.add_argument("--write", type=Path, default=Path("docs/evidence.md"), help="file")
+    _COMMANDS[word](parse_command(parser, rest))
+
+
+def _run(options: Any) -> None:
+    from jcdm.evidence.plan import read_plan, with_people
+    from jcdm.evidence.row_files import is_finished
+    from jcdm.evidence.run_row import Bench, run_row
+
+    plan = with_people(read_plan(options.plan), options.people_seed)
+    names = list(plan.rows) if options.row == "all" else [options.row]
+    bench = Bench(
+        plan=plan,
+        out=options.out,
+        results=options.results,
+        weights=options.weights,
+        num_workers=os.cpu_count() or 1,
+    )
+    with console_messages(is_main=True):
+        for name in names:
+            plan.row(name)
+            file = options.results / f"{name}.json"
+            if not options.again and is_finished(file, plan.benchmark):
+                logger.info("%s is finished: %s", name, file)
+                continue
+            logger.info("%s: written to %s", name, run_row(bench, name))
+
+
+def _list(options: Any) -> None:
+    from jcdm.evidence.plan import read_plan
+
+    for name, row in read_plan(options.plan).rows.items():
+        state = "finished" if (options.results / f"{name}.json").is_file() else "to do"
+        print(f"{name:20} {state:10} {row.about}")
+
+
+def _document(options: Any) -> None:
+    from jcdm.evidence.document import write_tables
+    from jcdm.evidence.plan import read_plan
+
+    print(write_tables(read_plan(options.plan), options.results, options.write))
+
+
+_COMMANDS = {"run": _run, "list": _list, "document": _document}
+_PURPOSES = {
+    "run": "Compute rows that are not finished yet; trainings go on where they were cut.",
+    "list": "Say which rows are finished.",
+    "document": "Write the tables of finished rows into a Markdown file, between their marks.",
+}

@@ -1,0 +1,127 @@
+"""What the evidence consists of: people, trainings and rows (configs/evidence/rows.yaml)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jcdm.errors import ConfigError
+from jcdm.evidence.tasks import find_task
+from jcdm.pipelines.sampling import check_names
+
+STAGES = ("prior", "denoiser", "motion")
+KINDS = ("paint", "prior", "motion", "calibration", "naive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """The people that everything is tried on: drawn from `seed`, (height, width) in pixels."""
+
+    seed: int
+    num_people: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """A training of a stage with options that differ from its configuration file.
+
+    uses: the training whose result it starts from: of a prior, or of a denoiser for motion.
+    """
+
+    stage: str
+    options: tuple[str, ...] = ()
+    uses: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceRow:
+    """One row of the table: a training with each of `seeds`, tried on tasks in each variant.
+
+    kind: what is tried; calibration and naive need no training. variants: label -> sampling
+    settings.
+    """
+
+    about: str
+    kind: str = "paint"
+    training: str | None = None
+    seeds: tuple[int, ...] = (0,)
+    tasks: tuple[str, ...] = ()
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidencePlan:
+    """All of it. folder: where the configuration files of the stages lie."""
+
+    folder: Path
+    benchmark: Benchmark
+    trainings: Mapping[str, Training]
+    rows: Mapping[str, EvidenceRow]
+
+    def row(self, name: str) -> EvidenceRow:
+        """Return a row by name. Errors: ConfigError naming the known ones."""
+        if name not in self.rows:
+            raise ConfigError(f"--row is {name!r}; expected one of {', '.join(self.rows)}.")
+        return self.rows[name]
+
+
+def read_plan(file: Path) -> EvidencePlan:
+    """Read and check a plan. Errors: ConfigError in one line."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        plan = EvidencePlan(
+            folder=file.parent,
+            benchmark=Benchmark(**content["benchmark"]),
+            trainings={name: _training(entry) for name, entry in content["trainings"].items()},
+            rows={name: _row(entry) for name, entry in content["rows"].items()},
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{file} is no plan of the evidence: {reason}.") from None
+    _check(plan, file)
+    return plan
+
+
+def with_people(plan: EvidencePlan, seed: int | None) -> EvidencePlan:
+    """Replace the benchmark's people by those of another seed; None = leave them."""
+    if seed is None:
+        return plan
+    return replace(plan, benchmark=replace(plan.benchmark, seed=seed))
+
+
+def _training(entry: Mapping[str, Any]) -> Training:
+    return Training(**{**entry, "options": tuple(entry.get("options", ()))})
+
+
+def _row(entry: Mapping[str, Any]) -> EvidenceRow:
+    lists = {f.name for f in fields(EvidenceRow)} & {"seeds", "tasks"}
+    known: dict[str, Any] = {n: tuple(v) if n in lists else v for n, v in entry.items()}
+    return EvidenceRow(**known)
+
+
+def _check(plan: EvidencePlan, file: Path) -> None:
+    for name, training in plan.trainings.items():
+        if training.stage not in STAGES:
+            raise ConfigError(
+                f"{file}: training {name!r} has stage {training.stage!r}; expected one of "
+                f"{', '.join(STAGES)}."
+            )
+        if training.uses is not None and training.uses not in plan.trainings:
+            raise ConfigError(f"{file}: training {name!r} uses {training.uses!r}, unknown here.")
+    for name, row in plan.rows.items():
+        if row.kind not in KINDS:
+            raise ConfigError(
+                f"{file}: row {name!r} has kind {row.kind!r}; expected one of {', '.join(KINDS)}."
+            )
+        if row.training is not None and row.training not in plan.trainings:
+            raise ConfigError(f"{file}: row {name!r} has training {row.training!r}, unknown here.")
+        if row.training is None and row.kind in ("paint", "prior", "motion"):
+            raise ConfigError(f"{file}: row {name!r} of kind {row.kind} names no training.")
+        for task in row.tasks:
+            find_task(task)
+        for variant in row.variants.values():
+            check_names(variant, f"{file}: row {name!r}: ")

@@ -1,0 +1,92 @@
+"""A finished row on disk: a small JSON file with its figures and where they come from."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jcdm.errors import ConfigError, DataError
+from jcdm.evidence.plan import Benchmark
+from jcdm.evidence.tally import Estimate
+
+FORMAT, VERSION = "jcdm-evidence-row", 1
+
+Scores = Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Scores of one training seed, variant (or method) and task; seed None = nothing trained."""
+
+    seed: int | None
+    variant: str
+    task: str
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFile:
+    """What a row found. provenance: commit, versions, hardware, people, configurations, minutes."""
+
+    name: str
+    about: str
+    results: tuple[Result, ...]
+    provenance: Mapping[str, Any]
+
+    def find(self, variant: str, task: str) -> list[Result]:
+        """Return the results of a variant and task, one a seed."""
+        return [r for r in self.results if (r.variant, r.task) == (variant, task)]
+
+
+def write_row(row: RowFile, folder: Path) -> Path:
+    """Write `folder/NAME.json`; the file appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{row.name}.json"
+    content = {"format": FORMAT, "version": VERSION, **asdict(row)}
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_text(json.dumps(_rounded(content), indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, file)
+    return file
+
+
+def read_row(file: Path) -> RowFile:
+    """Read a finished row. Errors: DataError."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if (content.pop("format"), content.pop("version")) != (FORMAT, VERSION):
+            raise ValueError("another format or version")
+        results = tuple(
+            Result(
+                **{**entry, "scores": {n: Estimate(**e) for n, e in entry["scores"].items()}},
+            )
+            for entry in content.pop("results")
+        )
+        return RowFile(**content, results=results)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{file} is no finished row: {reason}. Remove it to try again.") from None
+
+
+def is_finished(file: Path, benchmark: Benchmark) -> bool:
+    """Whether a row's file is there. Errors: ConfigError where it tried other people, DataError."""
+    if not file.is_file():
+        return False
+    if read_row(file).provenance.get("benchmark") != asdict(benchmark):
+        raise ConfigError(
+            f"{file} was computed on other people than those of seed {benchmark.seed}. Choose "
+            "another folder: --results DIR."
+        )
+    return True
+
+
+def _rounded(value: Any) -> Any:
+    """Six significant digits are more than any of these figures has."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(entry) for entry in value]
+    return value

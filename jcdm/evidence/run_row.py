@@ -1,0 +1,167 @@
+"""Compute a row: train what it needs, paint its tasks, score them, write its file."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jcdm.config import SampleConfig
+from jcdm.evaluation.loading import load_pipeline, without_motion
+from jcdm.evidence.baselines import calibration_painters, naive_painters
+from jcdm.evidence.people import DrawnPeople, draw_people
+from jcdm.evidence.plan import EvidencePlan, EvidenceRow
+from jcdm.evidence.prior_scores import score_prior
+from jcdm.evidence.reader import load_reader
+from jcdm.evidence.row_files import Result, RowFile, write_row
+from jcdm.evidence.scoring import Judge, Painter, paint_by
+from jcdm.evidence.sequences import score_motion
+from jcdm.evidence.tasks import find_task
+from jcdm.evidence.trainings import ensure_trained, run_folder
+from jcdm.manifest import code_identity, hardware, package_versions
+from jcdm.pipelines import JCDMPipeline
+from jcdm.training.parts import FINAL
+
+logger = logging.getLogger(__name__)
+SETTINGS: dict[str, Any] = {"preset": "standard", "num_steps": 12, "prior_steps": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where a row is computed. out: runs and drawings; results: finished rows."""
+
+    plan: EvidencePlan
+    out: Path
+    results: Path
+    weights: Path
+    num_workers: int = 1
+
+
+def run_row(bench: Bench, name: str) -> Path:
+    """Compute a row and write its file. Errors: ConfigError, DataError, CheckpointError."""
+    started = time.time()
+    row = bench.plan.row(name)
+    results = tuple(_KINDS[row.kind](bench, row))
+    people = benchmark_people(bench)
+    provenance = {
+        "code": code_identity(Path(__file__).parent),
+        "benchmark": asdict(bench.plan.benchmark),
+        "people": people.pixel_hash(),
+        "settings": SETTINGS,
+        "row": asdict(row),
+        "versions": package_versions(),
+        "hardware": hardware(),
+        "minutes": (time.time() - started) / 60,
+    }
+    file = RowFile(name=name, about=row.about, results=results, provenance=provenance)
+    return write_row(file, bench.results)
+
+
+def benchmark_people(bench: Bench) -> DrawnPeople:
+    """Draw the benchmark's people, or read them where they were drawn before."""
+    chosen = bench.plan.benchmark
+    return draw_people(
+        chosen.seed,
+        chosen.num_people,
+        (chosen.height, chosen.width),
+        folder=bench.out,
+        num_workers=bench.num_workers,
+    )
+
+
+def _judge(bench: Bench, **parts: Path | None) -> Judge:
+    sample = SampleConfig(pipeline=bench.weights, **parts)  # type: ignore[arg-type]
+    pipeline = load_pipeline(JCDMPipeline, sample)
+    pipeline.denoiser = without_motion(pipeline.denoiser)
+    return Judge(
+        people=benchmark_people(bench),
+        reader=load_reader(bench.weights / "reader"),
+        pipeline=pipeline,
+    )
+
+
+def _trained_parts(bench: Bench, row: EvidenceRow, seed: int) -> dict[str, Path | None]:
+    """Train a row's training and return the prior and denoiser that its pipeline consists of."""
+    assert row.training is not None
+    final = ensure_trained(bench.plan, row.training, seed, bench.out)
+    training = bench.plan.trainings[row.training]
+    if training.stage == "prior":
+        return {"prior": final}
+    prior = training.uses
+    while prior is not None and bench.plan.trainings[prior].stage != "prior":
+        prior = bench.plan.trainings[prior].uses
+    known = None if prior is None else run_folder(bench.out, prior, seed) / FINAL
+    return {"prior": known, "denoiser": final}
+
+
+def _paint(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
+    for seed in row.seeds:
+        judge = _judge(bench, **_trained_parts(bench, row, seed))
+        for variant, settings in row.variants.items():
+            painter = paint_by(judge.pipeline, **{**SETTINGS, **settings})
+            yield from _score_tasks(judge, row, painter, variant, seed)
+
+
+def _without_training(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
+    judge = _judge(bench)
+    if row.kind == "calibration":
+        painters = calibration_painters(judge.people, judge.pipeline)
+    else:
+        painters = naive_painters(mean_training_image(bench))
+    for method, painter in painters.items():
+        yield from _score_tasks(judge, row, painter, method, None)
+
+
+def _score_tasks(
+    judge: Judge, row: EvidenceRow, painter: Painter, variant: str, seed: int | None
+) -> Iterator[Result]:
+    for task in row.tasks:
+        tally, _ = judge.score(find_task(task), painter)
+        logger.info("%s, %s, seed %s: scored", variant or "as it is", task, seed)
+        yield Result(seed=seed, variant=variant, task=task, scores=tally.estimates())
+
+
+def _prior(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
+    for seed in row.seeds:
+        judge = _judge(bench, **_trained_parts(bench, row, seed))
+        for task in row.tasks:
+            for method, tally in score_prior(judge, find_task(task), SETTINGS).items():
+                yield Result(seed=seed, variant=method, task=task, scores=tally.estimates())
+
+
+def _motion(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
+    for seed in row.seeds:
+        parts = _trained_parts(bench, row, seed)
+        sample = SampleConfig(pipeline=bench.weights, **parts)  # type: ignore[arg-type]
+        for method, tally in score_motion(sample, benchmark_people(bench), SETTINGS).items():
+            yield Result(seed=seed, variant=method, task="sequence", scores=tally.estimates())
+
+
+def mean_training_image(bench: Bench) -> np.ndarray:
+    """Mean (H,W,3) uint8 of the first views of the people that trainings learn from."""
+    from PIL import Image
+
+    from jcdm.data.drawn import ensure_index
+    from jcdm.data.index import read_index
+    from jcdm.evidence.trainings import training_config
+
+    name = next(n for n, t in bench.plan.trainings.items() if t.stage == "prior")
+    config = training_config(bench.plan, name, 0, bench.out)
+    size = (config.data.height, config.data.width)
+    ensure_index(config.data.index, config.data.draw, size=size)
+    records = read_index(config.data.index, config.data.split)[:_NUM_AVERAGED]
+    images = [np.asarray(Image.open(view.image)) for r in records for view in r.views]
+    return np.mean(images, axis=0).round().astype(np.uint8)
+
+
+_NUM_AVERAGED = 200  # people
+_KINDS: dict[str, Callable[[Bench, EvidenceRow], Iterator[Result]]] = {
+    "paint": _paint,
+    "calibration": _without_training,
+    "naive": _without_training,
+    "prior": _prior,
+    "motion": _motion,
+}

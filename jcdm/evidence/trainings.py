@@ -1,0 +1,82 @@
+"""Carry out the plan's trainings: caches first, then runs that go on where they were cut."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from jcdm.cli.options import read_config
+from jcdm.config import Config
+from jcdm.errors import ConfigError
+from jcdm.evidence.plan import EvidencePlan, Training
+from jcdm.training.parts import FINAL
+
+logger = logging.getLogger(__name__)
+FILES = {"prior": "stage1_prior", "denoiser": "stage2_denoiser", "motion": "stage2_motion"}
+
+
+def run_folder(out: Path, name: str, seed: int) -> Path:
+    """Return the folder of a training's run."""
+    return out / "runs" / f"{name}_{seed}"
+
+
+def ensure_trained(plan: EvidencePlan, name: str, seed: int, out: Path) -> Path:
+    """Train `name` with a seed unless it is done; returns the folder of its averaged weights."""
+    run = run_folder(out, name, seed)
+    if (run / FINAL).is_dir():
+        return run / FINAL
+    from jcdm.training.run import run_training
+
+    training = plan.trainings[name]
+    config = training_config(plan, name, seed, out)
+    _ensure_caches(training, config)
+    logger.info("training %s with seed %d in %s", name, seed, run)
+    run_training(training.stage, config)
+    return run / FINAL
+
+
+def training_config(plan: EvidencePlan, name: str, seed: int, out: Path) -> Config:
+    """Make the configuration of a training: its file, its options, its seed, what it starts from.
+
+    Errors: ConfigError.
+    """
+    training = plan.trainings[name]
+    file = plan.folder / f"{FILES[training.stage]}.yaml"
+    words = [f"--run.out={run_folder(out, name, seed)}", f"--run.seed={seed}"]
+    if training.uses is not None:
+        words += _starts_from(plan, training, seed, out)
+    return read_config(
+        Config, ["--config", str(file), *words, *training.options], prog="python -m jcdm evidence"
+    )
+
+
+def _starts_from(plan: EvidencePlan, training: Training, seed: int, out: Path) -> list[str]:
+    """Options that name the weights of the training that this one uses, trained first."""
+    assert training.uses is not None
+    used = plan.trainings[training.uses]
+    folder = ensure_trained(plan, training.uses, seed, out)
+    if (used.stage, training.stage) == ("prior", "denoiser"):
+        predictions = out / "predicted" / f"{training.uses}_{seed}"
+        return [f"--prior.weights={folder}", f"--prior.predictions={predictions}"]
+    if (used.stage, training.stage) == ("denoiser", "motion"):
+        assert used.uses is not None
+        prior = run_folder(out, used.uses, seed) / FINAL
+        predictions = out / "predicted" / f"motion_{used.uses}_{seed}"
+        return [
+            f"--unet.weights={folder}",
+            f"--prior.weights={prior}",
+            f"--prior.predictions={predictions}",
+        ]
+    raise ConfigError(f"a training of stage {training.stage} cannot use one of {used.stage}.")
+
+
+def _ensure_caches(training: Training, config: Config) -> None:
+    """Build the caches that a configuration names, where they are not there yet."""
+    from jcdm.training.encoder_cache import build_configured
+    from jcdm.training.kept_predictions import build_predictions
+
+    cache, predictions = config.encoders.cache, config.prior.predictions
+    if cache is not None and not (cache / "cache.json").is_file():
+        plain = replace(config, prior=replace(config.prior, predictions=None))
+        logger.info("%s", build_configured(plain, dtype="float16", patch_tokens=True))
+    if predictions is not None and not (predictions / "predictions.json").is_file():
+        logger.info("%s", build_predictions(training.stage, config, dtype="float16"))

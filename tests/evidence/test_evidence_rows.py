@@ -1,0 +1,174 @@
+"""All kinds of rows from the command line: trained, scored, written, not computed twice, tabled."""
+
+import json
+from pathlib import Path
+
+import pytest
+from evidence_world import make_evidence
+
+from jcdm.cli.main import main
+from jcdm.errors import ConfigError, DataError
+from jcdm.evidence import run_row
+from jcdm.evidence.document import BETTER, misranked, row_table
+from jcdm.evidence.plan import read_plan
+from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
+from jcdm.evidence.tally import Estimate
+
+SETTINGS = {"preset": "standard", "num_steps": 1, "prior_steps": 1}
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where all rows have been computed."""
+    folder = tmp_path_factory.mktemp("evidence")
+    plan = make_evidence(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_row, "SETTINGS", SETTINGS)
+        assert main(["evidence", "run", *words(plan)]) == 0
+    return folder
+
+
+def words(plan: Path) -> list[str]:
+    folder = plan.parents[1]
+    return [
+        *("--plan", str(plan), "--results", str(folder / "results")),
+        *("--out", str(folder / "out"), "--weights", str(folder / "weights")),
+    ]
+
+
+def test_every_row_has_its_results(evidence: Path) -> None:
+    rows = {f.stem: read_row(f) for f in (evidence / "results").glob("*.json")}
+    assert set(rows) == {"calibration", "naive", "prior", "base", "motion"}
+    base = {(r.seed, r.variant, r.task) for r in rows["base"].results}
+    assert base == {(s, v, "references_2") for s in (0, 1) for v in ("two", "one")}
+    assert len({json.dumps(r.scores["PSNR"].mean) for r in rows["base"].results}) == 4
+    assert {r.variant for r in rows["prior"].results} == {"prediction", "mean of the references"}
+    assert "change error" in rows["motion"].results[0].scores
+    provenance = rows["base"].provenance
+    assert provenance["benchmark"]["seed"] == 5 and len(provenance["people"]) == 64
+    assert set(provenance) >= {"code", "versions", "hardware", "minutes", "settings"}
+    known = {name for row in rows.values() for r in row.results for name in r.scores}
+    assert known <= set(BETTER), "a score without a direction"
+
+
+def test_the_truth_is_best_in_the_calibration(evidence: Path) -> None:
+    row = read_row(evidence / "results" / "calibration.json")
+    means = {r.variant: {n: e.mean for n, e in r.scores.items()} for r in row.results}
+    assert means["truth"]["SSIM"] == pytest.approx(1)
+    assert means["truth"]["colour error"] == means["truth"]["perceptual (tiny)"] == 0
+    assert means["another person, same pose"]["colour error"] > 5
+
+
+def test_finished_rows_are_left_alone(
+    evidence: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_row, "run_row", lambda *_: pytest.fail("computed again"))
+    plan = evidence / "configs" / "rows.yaml"
+    assert main(["evidence", "run", *words(plan)]) == 0
+    assert main(["evidence", "list", *words(plan)[:4]]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("finished") >= 5 and "to do" not in printed
+    assert main(["evidence", "run", *words(plan), "--people_seed", "6"]) == 1
+    assert "computed on other people" in capsys.readouterr().err
+
+
+def test_a_training_that_is_done_is_not_done_again(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jcdm.training.run.run_training", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(run_row, "SETTINGS", SETTINGS)
+    plan = evidence / "configs" / "rows.yaml"
+    given = words(plan)
+    given[3] = str(tmp_path)
+    assert main(["evidence", "run", *given, "--row", "prior"]) == 0
+    again, before = (read_row(f / "prior.json") for f in (tmp_path, evidence / "results"))
+    assert again.results == before.results
+
+
+def test_tables_go_between_their_marks(
+    evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "evidence.md"
+    given = ["evidence", "document", *words(evidence / "configs" / "rows.yaml")[:4]]
+    given += ["--write", str(file)]
+    assert main(given) == 1
+    assert "expected one" in capsys.readouterr().err
+    file.write_text("before\n<!-- rows -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
+    assert main(given) == 0
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert "**base**: defaults" in text and "| two | references_2 | 2 |" in text
+
+
+def estimate(mean: float) -> Estimate:
+    return Estimate(mean=mean, low=mean - 1, high=mean + 1, num_values=3)
+
+
+def calibration(**values: tuple[float, float, float, float]) -> RowFile:
+    names = ("truth", "VAE reconstruction", "another person, same pose", "right person, wrong pose")
+    results = tuple(
+        Result(
+            seed=None,
+            variant=variant,
+            task="t",
+            scores={name: estimate(found[i]) for name, found in values.items()},
+        )
+        for i, variant in enumerate(names)
+    )
+    return RowFile(name="calibration", about="", results=results, provenance={})
+
+
+def test_scores_that_rank_wrongly_are_named() -> None:
+    right = calibration(**{"SSIM": (1, 0.9, 0.5, 0.4), "colour error": (0, 2, 20, 3)})
+    assert misranked(right) == []
+    wrong = calibration(**{"SSIM": (1, 0.9, 0.95, 0.4), "colour error": (0, 4, 20, 3)})
+    assert misranked(wrong) == ["SSIM", "colour error"]
+
+
+def test_a_table_has_a_mean_over_seeds_and_the_widest_bounds() -> None:
+    results = tuple(
+        Result(seed=s, variant="", task="t", scores={"SSIM": estimate(m)})
+        for s, m in ((0, 2.0), (1, 4.0))
+    )
+    table = row_table(RowFile(name="n", about="a", results=results, provenance={}))
+    assert "| as it is | t | 2 | 3 (1 to 5) |" in table and "SSIM ↑" in table
+
+
+def test_rows_survive_the_disk_and_damage_is_one_line(tmp_path: Path) -> None:
+    row = calibration(SSIM=(1, 0.75, 0.5, 0.25))
+    file = write_row(row, tmp_path)
+    assert read_row(file) == row
+    for text in ("", "[]", '{"format": "x", "version": 1}', "{}"):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match="is no finished row"):
+            read_row(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("rows: {a: {about: x, kind: paint}}", "names no training"),
+        ("rows: {a: {about: x, kind: dance}}", "expected one of paint"),
+        ("rows: {a: {about: x, kind: naive, tasks: [upside_down]}}", "upside_down"),
+        ("rows: {a: {about: x, kind: naive, variants: {b: {stepz: 1}}}}", "stepz"),
+        ("rows: {a: {kind: naive}}", "is no plan"),
+        ("rows: []", "is no plan"),
+        ("rows: {a: {about: x, training: none}}", "unknown here"),
+    ],
+)
+def test_a_wrong_plan_is_one_line(tmp_path: Path, change: str, message: str) -> None:
+    file = tmp_path / "rows.yaml"
+    file.write_text(
+        "benchmark: {seed: 1, num_people: 2, height: 32, width: 24}\n"
+        "trainings: {p: {stage: prior}}\n" + change,
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError, match=message):
+        read_plan(file)
+
+
+def test_the_plan_of_this_project_is_right() -> None:
+    plan = read_plan(Path(__file__).parents[2] / "configs" / "evidence" / "rows.yaml")
+    assert {"calibration", "naive", "base", "conditioning", "motion"} <= set(plan.rows)
+    with pytest.raises(ConfigError, match="--row is 'x'; expected one of calibration"):
+        plan.row("x")
