@@ -30,7 +30,7 @@ from jcdm.data.synthetic import GENERATOR_VERSION
 from jcdm.evidence.reader import PersonReader
 from jcdm.host_memory import keep_freed_memory
 
-NUM_STEPS = {"vae": 4000, "clip": 5000, "reader": 2000}
+NUM_STEPS = {"vae": 5000, "clip": 5000, "reader": 2000}
 
 
 def check(work: Path) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The tables of docs/evidence.md, made of the files of finished rows."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jcdm.errors import DataError
+from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import EvidencePlan
 from jcdm.evidence.row_files import Result, RowFile, read_row
 
@@ -34,7 +36,7 @@ _ORDER = ("truth", "VAE reconstruction")  # of the calibration: these above the 
 def write_tables(plan: EvidencePlan, results: Path, file: Path) -> str:
     """Put the tables of all finished rows into `file`; returns what was done. Errors: DataError."""
     rows = [read_row(results / f"{name}.json") for name in plan.rows if _is_there(results, name)]
-    text = "\n\n".join(row_table(row) for row in rows)
+    text = "\n\n".join(_row_text(row, results, file) for row in rows)
     content = file.read_text(encoding="utf-8") if file.is_file() else ""
     pattern = re.compile(r"(<!-- rows -->\n).*?(<!-- end -->)", re.DOTALL)
     changed, count = pattern.subn(lambda m: f"{m[1]}{text}\n{m[2]}", content)
@@ -46,6 +48,14 @@ def write_tables(plan: EvidencePlan, results: Path, file: Path) -> str:
     missing = [name for name in plan.rows if not _is_there(results, name)]
     rest = f"; not finished: {', '.join(missing)}" if missing else ""
     return f"{len(rows)} rows written to {file}{rest}"
+
+
+def _row_text(row: RowFile, results: Path, file: Path) -> str:
+    """A row's table, its curves where it has some, and the sheets that were painted with it."""
+    save_curves(row, results)
+    found = sorted(results.glob(f"{row.name}_*.png"))
+    links = [f"![{p.stem}]({os.path.relpath(p, file.parent)})" for p in found]
+    return "\n\n".join([row_table(row), *links])
 
 
 def row_table(row: RowFile) -> str:

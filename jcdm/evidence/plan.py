@@ -42,7 +42,7 @@ class EvidenceRow:
     """One row of the table: a training with each of `seeds`, tried on tasks in each variant.
 
     kind: what is tried; calibration and naive need no training. variants: label -> sampling
-    settings.
+    settings. sheets: how many grids of each task are shown as pictures, the first ones.
     """
 
     about: str
@@ -50,6 +50,7 @@ class EvidenceRow:
     training: str | None = None
     seeds: tuple[int, ...] = (0,)
     tasks: tuple[str, ...] = ()
+    sheets: int = 0
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
 
 

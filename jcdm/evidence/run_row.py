@@ -13,13 +13,14 @@ from jcdm.config import SampleConfig
 from jcdm.evaluation.loading import load_pipeline, without_motion
 from jcdm.evidence.baselines import calibration_painters, naive_painters
 from jcdm.evidence.people import DrawnPeople, draw_people
+from jcdm.evidence.pictures import save_grids
 from jcdm.evidence.plan import EvidencePlan, EvidenceRow
 from jcdm.evidence.prior_scores import score_prior
 from jcdm.evidence.reader import load_reader
 from jcdm.evidence.row_files import Result, RowFile, write_row
 from jcdm.evidence.scoring import Judge, Painter, paint_by
 from jcdm.evidence.sequences import score_motion
-from jcdm.evidence.tasks import find_task
+from jcdm.evidence.tasks import find_task, plan_grids
 from jcdm.evidence.trainings import ensure_trained, run_folder
 from jcdm.manifest import code_identity, hardware, package_versions
 from jcdm.pipelines import JCDMPipeline
@@ -44,7 +45,7 @@ def run_row(bench: Bench, name: str) -> Path:
     """Compute a row and write its file. Errors: ConfigError, DataError, CheckpointError."""
     started = time.time()
     row = bench.plan.row(name)
-    results = tuple(_KINDS[row.kind](bench, row))
+    results = tuple(_KINDS[row.kind](bench, name, row))
     people = benchmark_people(bench)
     provenance = {
         "code": code_identity(Path(__file__).parent),
@@ -97,15 +98,18 @@ def _trained_parts(bench: Bench, row: EvidenceRow, seed: int) -> dict[str, Path 
     return {"prior": known, "denoiser": final}
 
 
-def _paint(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
+def _paint(bench: Bench, name: str, row: EvidenceRow) -> Iterator[Result]:
     for seed in row.seeds:
         judge = _judge(bench, **_trained_parts(bench, row, seed))
-        for variant, settings in row.variants.items():
+        for number, (variant, settings) in enumerate(row.variants.items()):
             painter = paint_by(judge.pipeline, **{**SETTINGS, **settings})
-            yield from _score_tasks(judge, row, painter, variant, seed)
+            sheets = None
+            if row.sheets and seed == row.seeds[0] and number == 0:
+                sheets = bench.results / name
+            yield from _score_tasks(judge, row, painter, variant, seed, sheets=sheets)
 
 
-def _without_training(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
+def _without_training(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
     judge = _judge(bench)
     if row.kind == "calibration":
         painters = calibration_painters(judge.people, judge.pipeline)
@@ -116,15 +120,26 @@ def _without_training(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
 
 
 def _score_tasks(
-    judge: Judge, row: EvidenceRow, painter: Painter, variant: str, seed: int | None
+    judge: Judge,
+    row: EvidenceRow,
+    painter: Painter,
+    variant: str,
+    seed: int | None,
+    *,
+    sheets: Path | None = None,
 ) -> Iterator[Result]:
-    for task in row.tasks:
-        tally, _ = judge.score(find_task(task), painter)
-        logger.info("%s, %s, seed %s: scored", variant or "as it is", task, seed)
-        yield Result(seed=seed, variant=variant, task=task, scores=tally.estimates())
+    """Score all tasks of a row; the first grids as pictures `SHEETS_TASK.png` where asked for."""
+    for name in row.tasks:
+        task = find_task(name)
+        tally, pictures = judge.score(task, painter, keep=row.sheets if sheets else 0)
+        if sheets is not None:
+            file = sheets.with_name(f"{sheets.name}_{name}.png")
+            save_grids(judge.people, plan_grids(task, judge.people), pictures, file)
+        logger.info("%s, %s, seed %s: scored", variant or "as it is", name, seed)
+        yield Result(seed=seed, variant=variant, task=name, scores=tally.estimates())
 
 
-def _prior(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
+def _prior(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
     for seed in row.seeds:
         judge = _judge(bench, **_trained_parts(bench, row, seed))
         for task in row.tasks:
@@ -132,7 +147,7 @@ def _prior(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
                 yield Result(seed=seed, variant=method, task=task, scores=tally.estimates())
 
 
-def _motion(bench: Bench, row: EvidenceRow) -> Iterator[Result]:
+def _motion(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
     for seed in row.seeds:
         parts = _trained_parts(bench, row, seed)
         sample = SampleConfig(pipeline=bench.weights, **parts)  # type: ignore[arg-type]
@@ -158,7 +173,7 @@ def mean_training_image(bench: Bench) -> np.ndarray:
 
 
 _NUM_AVERAGED = 200  # people
-_KINDS: dict[str, Callable[[Bench, EvidenceRow], Iterator[Result]]] = {
+_KINDS: dict[str, Callable[[Bench, str, EvidenceRow], Iterator[Result]]] = {
     "paint": _paint,
     "calibration": _without_training,
     "naive": _without_training,

@@ -20,7 +20,7 @@ VAE_CONFIG = {
     "up_block_types": ("UpDecoderBlock2D",) * 4,
     "block_out_channels": (32, 48, 64, 80),
     "layers_per_block": 1,
-    "latent_channels": 16,
+    "latent_channels": 32,
     "norm_num_groups": 8,
     "sample_size": 64,
     "mid_block_add_attention": False,

@@ -42,6 +42,7 @@ ROWS = {
         "about": "defaults",
         "training": "base",
         "seeds": [0, 1],
+        "sheets": 1,
         "tasks": ["references_2"],
         "variants": {"two": {"num_steps": 2}, "one": {"num_steps": 1, "prior_source": "mean"}},
     },

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from evidence_world import make_evidence
+from evidence_world import HEIGHT, WIDTH, make_evidence
+from PIL import Image
 
 from jcdm.cli.main import main
 from jcdm.errors import ConfigError, DataError
 from jcdm.evidence import run_row
 from jcdm.evidence.document import BETTER, misranked, row_table
+from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import read_plan
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
 from jcdm.evidence.tally import Estimate
@@ -98,6 +100,28 @@ def test_tables_go_between_their_marks(
     text = file.read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     assert "**base**: defaults" in text and "| two | references_2 | 2 |" in text
+    assert "![base_references_2](" in text
+
+
+def test_the_first_people_are_shown(evidence: Path) -> None:
+    with Image.open(evidence / "results" / "base_references_2.png") as sheet:
+        assert sheet.width > 6 * 2 * WIDTH and sheet.height > 2 * HEIGHT
+
+
+def test_curves_of_what_ends_in_a_number(tmp_path: Path) -> None:
+    def result(variant: str, task: str) -> Result:
+        scores = {"perceptual (tiny)": estimate(0.3), "colour error": estimate(9.0)}
+        return Result(seed=0, variant=variant, task=task, scores=scores)
+
+    def row(name: str, *results: Result) -> RowFile:
+        return RowFile(name=name, about="", results=results, provenance={})
+
+    steps = row("steps", result("DDIM 5", "t"), result("DDIM 12", "t"), result("UniPC 5", "t"))
+    assert save_curves(steps, tmp_path) == tmp_path / "steps_curves.png"
+    base = row("base", *(result("", f"references_{n}") for n in (1, 2, 3)))
+    assert save_curves(base, tmp_path) == tmp_path / "base_curves.png"
+    assert save_curves(row("other", result("one", "t"), result("two", "t")), tmp_path) is None
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def estimate(mean: float) -> Estimate:
