@@ -98,9 +98,10 @@ def _psnr(error: Tensor, inside: Tensor) -> float:
 
 
 def _write_sheet(truth: Tensor, made: Tensor, file: Path) -> None:
-    """Write three rows of ten true pictures, each above a row of reconstructions."""
-    rows = torch.cat([rows[i : i + 10] for i in (0, 60, 120) for rows in (truth, made)])
-    sheet = rows.reshape(6, 10, 3, *SIZE).permute(0, 3, 1, 4, 2).reshape(6 * SIZE[0], -1, 3)
+    """Write ten true pictures, spread over all of them, above their reconstructions."""
+    chosen = torch.linspace(0, len(truth) - 1, 10).long()
+    lines = [torch.cat(list(pictures[chosen]), -1) for pictures in (truth, made)]
+    sheet = torch.cat(lines, -2).permute(1, 2, 0)
     Image.fromarray(((sheet + 1) * 127.5).round().byte().numpy()).save(file)
 
 
