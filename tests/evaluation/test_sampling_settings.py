@@ -50,8 +50,8 @@ def test_sequences_are_painted_as_configured(
     record, _ = score_sequence.unseen_people(config, pipeline)
     sequence = score_sequence.read_sequence(record, (world.HEIGHT, world.WIDTH), "crop", 2)
     rows = rows_a_step(pipeline)
-    score_sequence.paint_frames(pipeline, sequence, config, 1)
-    num_windows = len(rows) // 4
+    score_sequence.paint_methods(pipeline, sequence, config, 1)
+    num_windows = len(rows) // 4  # of the U-Net with motion; without, another object paints
     assert rows == [2] * (2 * num_windows) + [1] * (2 * num_windows) and num_windows > 1
 
 
@@ -63,4 +63,4 @@ def test_a_sequence_has_no_other_source_of_appearance(
     record, _ = score_sequence.unseen_people(config, pipeline)
     sequence = score_sequence.read_sequence(record, (world.HEIGHT, world.WIDTH), "crop", 2)
     with pytest.raises(ConfigError, match="prior_source is 'mean'; expected 'apm'"):
-        score_sequence.paint_frames(pipeline, sequence, config, 1)
+        score_sequence.paint_methods(pipeline, sequence, config, 1)

@@ -16,6 +16,7 @@ from jcdm.evaluation.metrics import ScoreTally, find_score
 from jcdm.evaluation.stage_tests import TESTS
 from jcdm.grid import GridShape
 from jcdm.pipelines.multiview import JCDMPipeline
+from jcdm.pipelines.sampling import configured_options
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,9 @@ def test_motion_is_taken_out_and_put_back(
     assert with_motion.shape == without.shape == sequence.frames.shape
     assert not np.array_equal(with_motion, without)
     pipeline.denoiser = plain
-    assert np.array_equal(score_sequence.paint_frames(pipeline, sequence, config, 1), without)
+    options = configured_options(config.sample, pipeline.default_preset)
+    again = score_sequence.paint_frames(pipeline, sequence, options, 1, at_once=2)
+    assert np.array_equal(again, without)
 
 
 def test_a_denoiser_without_motion_is_no_sequence_test(tmp_path: Path, sequences: Path) -> None:
