@@ -13,10 +13,17 @@ from jcdm.config import DrawConfig, RunConfig, SampleConfig, TestConfig, TestDat
 from jcdm.data.synthetic import DrawnView, render_view
 from jcdm.data.transforms import clip_pixels, image_tensor
 from jcdm.evaluation.stage_tests import TESTS
+from jcdm.evidence.reader import load_reader
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 
 TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny"
-LARGEST = {"vae": 3.0, "image_encoder": 3.0, "prior": 4.0, "denoiser": 14.0}  # megabytes
+LARGEST = {
+    "vae": 3.0,
+    "image_encoder": 3.0,
+    "prior": 4.0,
+    "denoiser": 14.0,
+    "reader": 1.0,
+}  # megabytes
 UNSEEN_SEED = 977
 NUM_PEOPLE = 60
 
@@ -60,6 +67,19 @@ def test_the_vae_reconstructs_people_with_their_colours(people: list[list[DrawnV
     assert psnr(hue_made - hue_truth, inside) >= 25
     kept = (hue_made.square() * inside).sum() / (hue_truth.square() * inside).sum()
     assert kept.sqrt() >= 0.9
+
+
+def test_the_reader_finds_silhouettes_and_joints_of_unseen_people() -> None:
+    reader = load_reader(TINY / "reader")
+    views = [render_view(seed=UNSEEN_SEED, identity=i, view=i, size=(64, 48)) for i in range(24)]
+    pictures = torch.stack([image_tensor(Image.fromarray(view.image)) for view in views])
+    outlines, joints = reader.read(pictures)
+    truth = torch.from_numpy(np.stack([view.regions > 0 for view in views]))
+    overlap = (outlines & truth).sum((1, 2)) / (outlines | truth).sum((1, 2))
+    assert overlap.mean() >= 0.95
+    seen = np.stack([view.keypoint_valid for view in views])
+    gaps = np.linalg.norm(joints.numpy() - np.stack([v.keypoints for v in views]), axis=-1)[seen]
+    assert (gaps < 0.1).mean() >= 0.75 and np.median(gaps) < 0.015
 
 
 def test_the_latents_have_unit_scale(people: list[list[DrawnView]]) -> None:

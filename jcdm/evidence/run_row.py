@@ -24,6 +24,8 @@ from jcdm.evidence.tasks import find_task, plan_grids
 from jcdm.evidence.trainings import ensure_trained, run_folder
 from jcdm.manifest import code_identity, hardware, package_versions
 from jcdm.pipelines import JCDMPipeline
+from jcdm.pipelines.base import ImagePipeline
+from jcdm.pipelines.sequence import JCDMSequencePipeline
 from jcdm.training.parts import FINAL
 
 logger = logging.getLogger(__name__)
@@ -76,12 +78,19 @@ def benchmark_people(bench: Bench) -> DrawnPeople:
 def _judge(bench: Bench, **parts: Path | None) -> Judge:
     sample = SampleConfig(pipeline=bench.weights, **parts)  # type: ignore[arg-type]
     pipeline = load_pipeline(JCDMPipeline, sample)
+    _set_view_size(pipeline, bench)
     pipeline.denoiser = without_motion(pipeline.denoiser)
     return Judge(
         people=benchmark_people(bench),
         reader=load_reader(bench.weights / "reader"),
         pipeline=pipeline,
     )
+
+
+def _set_view_size(pipeline: ImagePipeline, bench: Bench) -> None:
+    """Let a pipeline, whose own parts may know another size, cut views as the benchmark's are."""
+    chosen = bench.plan.benchmark
+    pipeline.register_to_config(height=chosen.height, width=chosen.width)
 
 
 def _trained_parts(bench: Bench, row: EvidenceRow, seed: int) -> dict[str, Path | None]:
@@ -151,7 +160,9 @@ def _motion(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
     for seed in row.seeds:
         parts = _trained_parts(bench, row, seed)
         sample = SampleConfig(pipeline=bench.weights, **parts)  # type: ignore[arg-type]
-        for method, tally in score_motion(sample, benchmark_people(bench), SETTINGS).items():
+        pipeline = load_pipeline(JCDMSequencePipeline, sample)
+        _set_view_size(pipeline, bench)
+        for method, tally in score_motion(pipeline, benchmark_people(bench), SETTINGS).items():
             yield Result(seed=seed, variant=method, task="sequence", scores=tally.estimates())
 
 

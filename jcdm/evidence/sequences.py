@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jcdm.config import SampleConfig
 from jcdm.data.pose_maps import draw_pose_map
 from jcdm.evaluation.frames import FrameSequence, copy_nearest_frame, measure_frames
-from jcdm.evaluation.loading import load_pipeline
 from jcdm.evaluation.score_sequence import COPY, paint_both
 from jcdm.evidence.people import DrawnPeople
 from jcdm.evidence.tally import Tally
@@ -21,14 +19,13 @@ WINDOWS_AT_ONCE = 8
 
 
 def score_motion(
-    sample: SampleConfig, people: DrawnPeople, settings: Mapping[str, Any]
+    pipeline: JCDMSequencePipeline, people: DrawnPeople, settings: Mapping[str, Any]
 ) -> dict[str, Tally]:
     """Paint the first people's sequences by every method and score them along time.
 
     Scores: flicker, change error and drift of `jcdm.evaluation.frames`; error = mean absolute
     difference from the truth, pixels in [0,1].
     """
-    pipeline = load_pipeline(JCDMSequencePipeline, sample)
     options = SamplingOptions.preset(settings["preset"], **_without_preset(settings))
     found: dict[str, Tally] = {}
     for person in range(min(NUM_PEOPLE, len(people.frames))):
