@@ -19,9 +19,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from jcdm.bench.sizes import BenchSize
 from jcdm.bench.timing import synchronise
-from jcdm.models.denoiser import denoiser_from_config
 from jcdm.training.footprint import meta_like
-from jcdm.training.plan_objects import Sizes, prior_objects, stage2_objects
+from jcdm.training.plan_objects import Sizes, planned_denoiser, prior_objects, stage2_objects
 from jcdm.training.stages.build import prior_from_config
 
 _MATRIX = {"cpu": 2048, "cuda": 8192}
@@ -74,15 +73,7 @@ def step_flops(size: BenchSize, kind: str, *, published: bool = False) -> StepFl
 def _denoiser_pass(size: BenchSize, kind: str, published: bool) -> Callable[[], Tensor]:
     """Make the forward pass of a denoiser whose parts are frozen as its stage has them."""
     config, sizes = size.config(kind, published=published), size.encoder_sizes(kind)
-    denoiser = denoiser_from_config(
-        config,
-        latent_channels=sizes.latent_channels,
-        vae_factor=sizes.factor,
-        appearance_dim=sizes.width,
-        patch_dim=sizes.patch_dim,
-        with_motion=kind == "motion",
-    )
-    denoiser.freeze_for("motion" if kind == "motion" else "denoiser")
+    denoiser = planned_denoiser(kind, config, sizes)
     return stage2_objects(denoiser, config, sizes)[1]
 
 

@@ -15,13 +15,13 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from jcdm.cache.differences import name_differences
 from jcdm.cache.places import LocalCopies, Place
 from jcdm.errors import ConfigError, DataError
 
 FORMAT, VERSION = "jcdm-predictions", 1
 MANIFEST = "predictions.json"
 BUILD = "python -m jcdm cache --config FILE --predictions STAGE"
-_SHOWN_DIFFERENCES = 3
 
 Identity = Mapping[str, str | int | float | bool | None]
 """All that predictions depend on, by the names a person knows."""
@@ -92,13 +92,7 @@ class Predictions:
 
     def require(self, expected: Identity) -> None:
         """Refuse predictions of anything else. Errors: ConfigError naming what differs."""
-        found = self.manifest.identity
-        names = [n for n in {**expected, **found} if expected.get(n) != found.get(n)]
-        if names:
-            shown = "; ".join(
-                f"{name} {_short(found.get(name))}, this run has {_short(expected.get(name))}"
-                for name in names[:_SHOWN_DIFFERENCES]
-            )
+        if shown := name_differences(self.manifest.identity, expected):
             raise ConfigError(
                 f"prior.predictions={self.place.name} was made for something else: {shown}. "
                 f"Build: {BUILD}."
@@ -127,8 +121,3 @@ def shard_key(manifest: PredictionsManifest, shard: int) -> str:
         [dict(manifest.identity), manifest.dtype, row_places(manifest, shard)], sort_keys=True
     )
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text[:12] + "..." if len(text) > 40 else text

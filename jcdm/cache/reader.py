@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from jcdm.cache.differences import name_differences
 from jcdm.cache.layout import (
     BLACK,
     MANIFEST,
@@ -17,12 +18,12 @@ from jcdm.cache.layout import (
     shard_name,
 )
 from jcdm.cache.places import LocalCopies, Place
+from jcdm.cache.shards import file_hash
 from jcdm.errors import ConfigError, DataError
 from jcdm.records import EncodedView, SubjectRecord
 
 DEFAULT_COPIES = Path.home() / ".cache" / "jcdm" / "shards"
 _BUILD = "Build it with: python -m jcdm cache --config FILE."
-_SHOWN_DIFFERENCES = 3
 
 
 class EncoderCache:
@@ -133,14 +134,11 @@ class EncoderCache:
         names = ["image_encoder", "clip_size", "clip_fit"]
         if expected.vae is not None:
             names += ["vae", "height", "width", "fit"]
-        found = self.manifest.identity
-        pairs = ((name, getattr(found, name), getattr(expected, name)) for name in names)
-        different = [(name, ours, theirs) for name, ours, theirs in pairs if ours != theirs]
-        if different:
-            shown = "; ".join(
-                f"{name} {_short(ours)}, this run has {_short(theirs)}"
-                for name, ours, theirs in different[:_SHOWN_DIFFERENCES]
-            )
+        found, asked = (
+            {name: getattr(identity, name) for name in names}
+            for identity in (self.manifest.identity, expected)
+        )
+        if shown := name_differences(found, asked):
             raise ConfigError(
                 f"encoders.cache={self.place.name} was made for something else: {shown}. {_BUILD}"
             )
@@ -183,10 +181,4 @@ def _is_unchanged(picture: Path, facts: Any) -> bool:
         return True
     if (found.st_size, found.st_mtime_ns) == (facts.num_bytes, facts.modified):
         return True
-    with picture.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == facts.sha256
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text[:12] + "..." if len(text) > 40 else text
+    return file_hash(picture) == facts.sha256

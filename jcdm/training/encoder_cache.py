@@ -1,10 +1,12 @@
 """Build or verify the cache that a training configuration names."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
 
 from jcdm.cache.build import BuildTimes, CacheBuilder, CacheWork
@@ -43,19 +45,27 @@ def build_configured(
         builder = _builder(config, folder, state.device, with_latents=not appearance_only)
         identity = replace(builder.identity, dtype=dtype, patch_tokens=patch_tokens)
         builder = replace(builder, identity=identity)
-        work = CacheWork(
-            rank=state.process_index,
-            num_ranks=state.num_processes,
-            num_workers=config.data.num_workers,
-            wait=state.wait_for_everyone,
-            gather=gather_object if state.num_processes > 1 else lambda mine: mine,
-            report=PacedProgress(logger, "photographs encoded"),
-        )
+        report = PacedProgress(logger, "photographs encoded")
+        work = shared_work(state, config.data.num_workers, report)
         manifest = builder.build(_pictures(config), config.data.index, work)
         state.wait_for_everyone()
     if manifest is None:
         return None
     return _summary(folder, len(manifest.photographs), manifest.num_rows, builder.times)
+
+
+def shared_work(
+    state: PartialState, num_workers: int, report: Callable[[int, int], None]
+) -> CacheWork:
+    """Say which part of building a cache is this process's, and how it meets the others."""
+    return CacheWork(
+        rank=state.process_index,
+        num_ranks=state.num_processes,
+        num_workers=num_workers,
+        wait=state.wait_for_everyone,
+        gather=gather_object if state.num_processes > 1 else lambda mine: mine,
+        report=report,
+    )
 
 
 def verify_configured(config: Config) -> list[str]:

@@ -8,11 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from einops import rearrange
 from torch import Tensor
 
-from jcdm.cache.build import CacheWork
 from jcdm.cache.opening import local_copies, require_local
 from jcdm.cache.predict import PredictionsBuilder
 from jcdm.cache.predictions import Identity, Predictions
@@ -26,6 +24,7 @@ from jcdm.models.encoders import FrozenCLIPVision
 from jcdm.models.identity import weights_hash
 from jcdm.processes import process_state
 from jcdm.records import Batch
+from jcdm.training.encoder_cache import shared_work
 from jcdm.training.frames import split_grids
 from jcdm.training.people import checked_cache, training_people
 from jcdm.training.stages.appearance import FrozenPrior
@@ -56,15 +55,8 @@ def build_predictions(kind: str, config: Config, *, dtype: str = "float32") -> s
     state = process_state()
     with console_messages(is_main=state.is_main_process):
         builder = _builder(kind, config, dtype)
-        work = CacheWork(
-            rank=state.process_index,
-            num_ranks=state.num_processes,
-            num_workers=config.data.num_workers,
-            wait=state.wait_for_everyone,
-            gather=gather_object if state.num_processes > 1 else lambda mine: mine,
-            report=PacedProgress(logger, "predictions made"),
-        )
-        manifest = builder.build(work)
+        report = PacedProgress(logger, "predictions made")
+        manifest = builder.build(shared_work(state, config.data.num_workers, report))
         state.wait_for_everyone()
     if manifest is None:
         return None

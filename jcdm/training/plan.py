@@ -12,11 +12,10 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from jcdm.config import Config
 from jcdm.errors import ConfigError
-from jcdm.models.denoiser import denoiser_from_config
 from jcdm.patches import require_patches
 from jcdm.plain import to_yaml
 from jcdm.training.footprint import parameter_bytes
-from jcdm.training.plan_objects import Sizes, prior_objects, stage2_objects
+from jcdm.training.plan_objects import Sizes, planned_denoiser, prior_objects, stage2_objects
 from jcdm.training.stages.base import count, readable
 from jcdm.training.stages.build import KINDS, frozen_dtype, prior_from_config
 from jcdm.training.step_memory import Parts, StepMemory, count_step
@@ -81,15 +80,7 @@ def meta_parts(kind: str, config: Config) -> Parts:
         return Parts(module=prior, frozen={"image encoder": clip}, sizes=sizes, notes=(clip_note,))
     config.validate(vae_factor=sizes.factor)
     require_patches(config.jci.patch_grid, sizes.clip_size // clip.config.patch_size)
-    denoiser = denoiser_from_config(
-        config,
-        latent_channels=sizes.latent_channels,
-        vae_factor=sizes.factor,
-        appearance_dim=sizes.width,
-        patch_dim=sizes.patch_dim,
-        with_motion=kind == "motion",
-    )
-    denoiser.freeze_for("motion" if kind == "motion" else "denoiser")
+    denoiser = planned_denoiser(kind, config, sizes)
     frozen: dict[str, nn.Module] = {"VAE": vae, "image encoder": clip}
     if config.prior.source == "apm":
         frozen["prior"] = nn.Module.to(prior, dtype=dtype)

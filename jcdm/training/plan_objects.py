@@ -9,6 +9,7 @@ from torch import Tensor
 
 from jcdm.config import Config
 from jcdm.data.keypoints import flatten_pose
+from jcdm.models.denoiser import JCDMDenoiser, denoiser_from_config
 from jcdm.records import (
     NUM_KEYPOINTS,
     AppearancePrior,
@@ -67,6 +68,23 @@ def prior_objects(prior: Any, config: Config, sizes: Sizes) -> Plan:
         "StepOutput": _step_output(batch),
     }
     return objects, forward
+
+
+def planned_denoiser(kind: str, config: Config, sizes: Sizes) -> JCDMDenoiser:
+    """Build the denoiser of a stage (denoiser or motion), its parts frozen as the stage has them.
+
+    Under `torch.device("meta")` it costs no memory.
+    """
+    denoiser = denoiser_from_config(
+        config,
+        latent_channels=sizes.latent_channels,
+        vae_factor=sizes.factor,
+        appearance_dim=sizes.width,
+        patch_dim=sizes.patch_dim,
+        with_motion=kind == "motion",
+    )
+    denoiser.freeze_for("motion" if kind == "motion" else "denoiser")
+    return denoiser
 
 
 def stage2_objects(denoiser: Any, config: Config, sizes: Sizes) -> Plan:
