@@ -197,19 +197,27 @@ class PriorConfig:
 class JCIConfig:
     """Joint condition injection: how V embeddings become the U-Net's tokens.
 
-    `patch_grid`: n = beside the tokens of the embeddings n x n of every reference view's patches,
-    for detail that an embedding cannot hold; 0 = none.
+    `into_cells`: a token of every view's own, which is also added to the features of its own cell,
+    so that the U-Net need not find out which token is which cell's. `patch_grid`: n = beside those
+    n x n tokens of every reference view's patches, for detail that an embedding cannot hold; 0 =
+    none.
     """
 
     kind: Literal["cross_attention", "linear"] = "cross_attention"
     num_tokens: int = 16
     num_heads: int = 8
     num_layers: int = 2
+    into_cells: bool = False
     patch_grid: int = 0
 
     def __post_init__(self) -> None:
         _require_at_least("jci", 1, num_tokens=self.num_tokens, num_layers=self.num_layers)
         _require_at_least("jci", 0, patch_grid=self.patch_grid)
+        _require(
+            self.kind != "linear" or not self.into_cells,
+            "jci.into_cells is true, but jci.kind=linear, the published injection, makes tokens "
+            "alone. Set jci.into_cells=false or jci.kind=cross_attention.",
+        )
         _require(
             self.kind != "linear" or self.patch_grid == 0,
             f"jci.patch_grid is {self.patch_grid}, but jci.kind=linear, the published injection, "
@@ -218,7 +226,7 @@ class JCIConfig:
 
     def count_tokens(self, num_views: int) -> int:
         """How many tokens `cross_attention` makes of so many views."""
-        return self.num_tokens + num_views * self.patch_grid**2
+        return self.num_tokens + num_views * (self.into_cells + self.patch_grid**2)
 
 
 @dataclass(frozen=True, kw_only=True)

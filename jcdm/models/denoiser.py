@@ -7,7 +7,8 @@ from typing import Any, Literal
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from torch import Tensor
+from einops import repeat
+from torch import Tensor, nn
 
 from jcdm.config import Config, MotionConfig
 from jcdm.errors import ConfigError, DataError
@@ -67,6 +68,11 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
             patch_dim=patch_dim,
             **jci_config,
         )
+        self.into_cells: nn.Linear | None = None
+        if jci_config.get("into_cells"):
+            self.into_cells = _zero_linear(
+                self.unet.config["cross_attention_dim"], self.unet.config["block_out_channels"][0]
+            )
         self.motion: MotionModules | None = None
         if motion_config is not None:
             self.add_motion(motion_config)
@@ -157,13 +163,28 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
             raise ConfigError("num_frames was given, but this denoiser has no motion modules.")
         if self.cells is not None:
             self.cells.latent_size = (noisy.shape[-2], noisy.shape[-1])
-        parts = (noisy, conditioning.visibility, conditioning.reference, conditioning.pose)
+        stem = self._stem_features(conditioning)
+        parts = (noisy, conditioning.visibility, conditioning.reference, stem)
         sample = torch.cat([part.to(self.dtype) for part in parts], dim=1)
         tokens = conditioning.tokens.to(self.dtype)
         (prediction,) = self.unet(
             sample, timesteps, encoder_hidden_states=tokens, return_dict=False
         )
         return prediction.to(noisy.dtype)
+
+    def _stem_features(self, conditioning: Conditioning) -> Tensor:
+        """What the input convolution's result is added: pose features, and each view's token."""
+        own = self.injector.own_tokens(conditioning.tokens, self.grid.num_views)
+        if self.into_cells is None or own is None:
+            return conditioning.pose
+        rows, cols = conditioning.pose.shape[-2:]
+        cells = repeat(
+            self.into_cells(own.to(self.dtype)),
+            "b v p -> b v p h w",
+            h=rows // self.grid.rows,
+            w=cols // self.grid.cols,
+        )
+        return conditioning.pose + to_grid(cells, self.grid)
 
     def forward(
         self,
@@ -208,6 +229,14 @@ class JCDMDenoiser(StrictModel, ModelMixin, ConfigMixin):  # type: ignore[misc]
                 f"jci.patch_grid is {self.patch_grid}."
             )
         return {} if patches is None else {"reference_patches": patches.to(self.dtype)}
+
+
+def _zero_linear(in_features: int, out_features: int) -> nn.Linear:
+    """A Linear that starts as nothing, so that pretrained weights paint as before at first."""
+    linear = nn.Linear(in_features, out_features)
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
 
 
 def denoiser_from_config(

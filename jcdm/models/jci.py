@@ -37,8 +37,9 @@ class JointConditionInjector(nn.Module):
 
     Views are known by a learned position and by whether they are references. The null token set,
     which replaces the tokens of a dropped condition, is learned. In the manner of the Perceiver
-    resampler (Alayrac et al., 2022). max_views: room of the position table. With patch_grid n,
-    n*n tokens a view follow the T tokens, made of the references' patches of width patch_dim.
+    resampler (Alayrac et al., 2022). max_views: room of the position table. With into_cells every
+    view is a query besides, and V tokens of the views' own follow the T tokens. With patch_grid n,
+    n*n tokens a view come last, made of the references' patches of width patch_dim.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class JointConditionInjector(nn.Module):
         num_heads: int = 8,
         num_layers: int = 2,
         max_views: int = 16,
+        into_cells: bool = False,
         patch_grid: int = 0,
         patch_dim: int | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class JointConditionInjector(nn.Module):
         self.layers = nn.ModuleList(_InjectorLayer(token_dim, num_heads) for _ in range(num_layers))
         self.norm_out = nn.LayerNorm(token_dim)
         self.project_out = nn.Linear(token_dim, token_dim)
+        self.own_null = nn.Parameter(torch.randn(1, token_dim)) if into_cells else None
         self.patch_grid = patch_grid
         self.patches: PatchTokens | None = None
         if patch_grid:
@@ -84,12 +87,20 @@ class JointConditionInjector(nn.Module):
     def null_tokens(self, batch: int, num_views: int) -> Tensor:
         """Return the learned tokens of a dropped condition (B,T,E), the same for any views.
 
-        With patches (B,T+V*n*n,E).
+        With into_cells and patches (B,T+V+V*n*n,E).
         """
-        null = self.null.expand(batch, -1, -1)
-        if self.patches is None:
-            return null
-        return torch.cat([null, self.patches.null_tokens(batch, num_views)], dim=1)
+        null = [self.null.expand(batch, -1, -1)]
+        if self.own_null is not None:
+            null.append(self.own_null.expand(batch, num_views, -1))
+        if self.patches is not None:
+            null.append(self.patches.null_tokens(batch, num_views))
+        return torch.cat(null, dim=1)
+
+    def own_tokens(self, tokens: Tensor, num_views: int) -> Tensor | None:
+        """Return what is each view's own of all tokens: (B,V,E), None without into_cells."""
+        if self.own_null is None:
+            return None
+        return tokens[:, len(self.queries) :][:, :num_views]
 
     def forward(
         self,
@@ -103,9 +114,9 @@ class JointConditionInjector(nn.Module):
         """Make tokens (B,T,E) of embeddings (B,V,D) in CLIP space.
 
         visible (B,V) bool, True = reference view; present (B,V) bool, False = is never read;
-        drop (B,) bool, True = the learned null tokens. With patches (B,T+V*n*n,E), also of
-        reference_patches (B,V,n*n,W), which are read of references only. Raises DataError for too
-        many views.
+        drop (B,) bool, True = the learned null tokens. With into_cells V tokens more, with patches
+        V*n*n more, of reference_patches (B,V,n*n,W), which are read of references only. Raises
+        DataError for too many views.
         """
         batch, num_views, _ = embeddings.shape
         if num_views > self.view_positions.num_embeddings:
@@ -118,6 +129,8 @@ class JointConditionInjector(nn.Module):
         views = self.norm_views(views)
         mask = None if present is None else key_mask(present)
         tokens = self.queries.expand(batch, -1, -1)
+        if self.own_null is not None:
+            tokens = torch.cat([tokens, _replace_absent(views, self.own_null, present)], dim=1)
         for layer in self.layers:
             tokens = layer(tokens, views, mask)
         tokens = self.project_out(self.norm_out(tokens))
@@ -143,6 +156,9 @@ class LinearInjector(nn.Module):
         """Return the zero tokens (B,V,E) of a dropped condition, in the weights' dtype."""
         return self.projection.weight.new_zeros(batch, num_views, self.projection.out_features)
 
+    def own_tokens(self, tokens: Tensor, num_views: int) -> None:
+        """Return None: the published model adds nothing to the views' cells."""
+
     def forward(
         self,
         embeddings: Tensor,
@@ -158,9 +174,13 @@ class LinearInjector(nn.Module):
         """
         tokens = self.projection(embeddings.to(self.projection.weight.dtype))
         null = self.null_tokens(*embeddings.shape[:2])
-        if present is not None:
-            tokens = torch.where(present.unsqueeze(-1), tokens, null)
+        tokens = _replace_absent(tokens, null, present)
         return _replace_dropped(tokens, null, drop)
+
+
+def _replace_absent(tokens: Tensor, stand_in: Tensor, present: Tensor | None) -> Tensor:
+    """Take the stand-in for the tokens (B,V,E) of views where present (B,V) is False."""
+    return tokens if present is None else torch.where(present.unsqueeze(-1), tokens, stand_in)
 
 
 def _replace_dropped(tokens: Tensor, null: Tensor, drop: Tensor | None) -> Tensor:
@@ -177,6 +197,7 @@ def build_injector(
     num_heads: int = 8,
     num_layers: int = 2,
     max_views: int = 16,
+    into_cells: bool = False,
     patch_grid: int = 0,
     patch_dim: int | None = None,
 ) -> JointConditionInjector | LinearInjector:
@@ -185,7 +206,7 @@ def build_injector(
     patch_dim: width of the image encoder's patch tokens, for patch_grid above 0. Errors:
     ConfigError.
     """
-    JCIConfig(kind=kind, patch_grid=patch_grid)  # type: ignore[arg-type]  # checks that they agree
+    JCIConfig(kind=kind, into_cells=into_cells, patch_grid=patch_grid)  # type: ignore[arg-type]  # checks that they agree
     if kind == "linear":
         return LinearInjector(appearance_dim=appearance_dim, token_dim=token_dim)
     if kind == "cross_attention":
@@ -196,6 +217,7 @@ def build_injector(
             num_heads=num_heads,
             num_layers=num_layers,
             max_views=max_views,
+            into_cells=into_cells,
             patch_grid=patch_grid,
             patch_dim=patch_dim,
         )
