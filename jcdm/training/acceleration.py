@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
 from jcdm.config import Config, TrainConfig
 from jcdm.errors import ConfigError
 from jcdm.models.apm import AppearancePriorTransformer
-from jcdm.models.cell_attention import CellAttentionProcessor
 from jcdm.models.denoiser import JCDMDenoiser
 
 Trained = AppearancePriorTransformer | JCDMDenoiser
@@ -19,9 +17,8 @@ Trained = AppearancePriorTransformer | JCDMDenoiser
 def prepare_module(module: Trained, config: Config, device: torch.device) -> None:
     """Put the module that trains on its device in float32, and do what `train` asks for.
 
-    That is activation checkpointing, memory order and compilation by blocks, and on a CPU the plain
-    attention; none of them changes the name of a weight. Errors: ConfigError where no compiler is
-    at hand.
+    That is activation checkpointing, memory order and compilation by blocks; none of them changes
+    the name of a weight. Errors: ConfigError where no compiler is at hand.
     """
     train = config.train
     if train.activation_checkpointing:
@@ -29,26 +26,10 @@ def prepare_module(module: Trained, config: Config, device: torch.device) -> Non
     nn.Module.to(module, device=device, dtype=torch.float32)  # diffusers' own `to` warns
     if train.channels_last:
         nn.Module.to(module, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if device.type == "cpu" and isinstance(module, JCDMDenoiser):
-        attend_plainly(module)
     if train.compile:
         require_compiler(train, device)
         for block in compiled_blocks(module):
             block.compile(backend=train.compile_backend, dynamic=False)
-
-
-def attend_plainly(denoiser: JCDMDenoiser) -> None:
-    """Let the U-Net's attention be two products and a softmax instead of torch's fused one.
-
-    On a CPU the backward pass of the fused one takes more time than all else in a small U-Net.
-    """
-    processors = denoiser.unet.attn_processors
-    for name, processor in processors.items():
-        if isinstance(processor, CellAttentionProcessor):
-            processor.inner = AttnProcessor()
-        else:
-            processors[name] = AttnProcessor()
-    denoiser.unet.set_attn_processor(processors)
 
 
 def compiled_blocks(module: Trained) -> Iterator[nn.Module]:

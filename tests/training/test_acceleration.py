@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from safetensors.torch import load_file
 from training_world import tiny_config
 
@@ -100,22 +99,6 @@ def test_blocks_are_compiled_and_nothing_else(world: Path, tmp_path: Path, kind:
     plain: Any = build_stage(kind, tiny_config(world, tmp_path, kind)).module
     assert module.state_dict().keys() == plain.state_dict().keys()
     assert all(m._compiled_call_impl is None for m in plain.modules())
-
-
-@pytest.mark.parametrize("across_cells", [True, False])
-def test_a_cpu_trains_with_plain_attention_of_the_same_numbers(
-    world: Path, tmp_path: Path, across_cells: bool
-) -> None:
-    config = tiny_config(world, tmp_path, "denoiser")
-    config = replace(config, unet=replace(config.unet, attend_across_cells=across_cells))
-    unet: Any = build_stage("denoiser", config).module.unet  # type: ignore[union-attr]
-    attention = unet.mid_block.attentions[0].transformer_blocks[0].attn1
-    chosen = attention.processor if across_cells else attention.processor.inner
-    assert type(chosen) is AttnProcessor
-    hidden = torch.randn(2, 16, 32, generator=torch.Generator().manual_seed(0))
-    plain = AttnProcessor()(attention, hidden)
-    fused = AttnProcessor2_0()(attention, hidden)
-    torch.testing.assert_close(plain, fused, atol=1e-5, rtol=1e-5)
 
 
 def test_an_unknown_backend_is_refused() -> None:
