@@ -1,15 +1,23 @@
 """Load what a test is asked to try: a pipeline, with parts taken from training runs."""
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import yaml
 
-from jcdm.config import SampleConfig
-from jcdm.diffusion.schedule import swap_scheduler
+from jcdm.config import SampleConfig, ScheduleConfig
+from jcdm.diffusion.schedule import (
+    build_denoiser_scheduler,
+    noise_level_config,
+    swap_scheduler,
+)
+from jcdm.errors import CheckpointError
 from jcdm.logs import quiet_libraries
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.pipelines.base import ImagePipeline
 from jcdm.pipelines.prior import JCDMPriorPipeline
+from jcdm.training.checkpoint import CONFIG_FILE
 from jcdm.training.parts import load_part
 
 Painter = TypeVar("Painter", bound=ImagePipeline)
@@ -23,16 +31,42 @@ def load_prior_pipeline(sample: SampleConfig) -> JCDMPriorPipeline:
 
 
 def load_pipeline(kind: type[Painter], sample: SampleConfig) -> Painter:
-    """Load a painting pipeline; `sample.prior`, `denoiser` and `scheduler` replace its own."""
+    """Load a painting pipeline; `sample.prior`, `denoiser` and `scheduler` replace its own.
+
+    A denoiser that lies in its run brings the noise levels that it was trained with.
+    """
     parts = _prior(sample)
     if sample.denoiser is not None:
         parts["denoiser"] = load_part(sample.denoiser, "denoiser", "sample.denoiser")
     with quiet_libraries():
         pipeline = kind.from_pretrained(sample.pipeline, **parts)
+    if sample.denoiser is not None and (levels := trained_noise_levels(sample.denoiser)):
+        pipeline.register_to_config(noise_levels=levels)
+        pipeline.choose_schedule(pipeline.config["schedule"])
     if sample.schedule is not None:
         pipeline.choose_schedule(sample.schedule)
     pipeline.scheduler = swap_scheduler(sample.scheduler, pipeline.scheduler)
     return _ready(pipeline)
+
+
+def trained_noise_levels(denoiser: Path) -> dict[str, Any] | None:
+    """Read from a run's configuration which noise levels its denoiser knows; None outside a run.
+
+    denoiser: a run, a checkpoint of it, or its final weights. Errors: CheckpointError.
+    """
+    folder = denoiser.resolve()
+    for file in (folder / CONFIG_FILE, folder.parent / CONFIG_FILE):
+        if not file.is_file():
+            continue
+        try:
+            stored = yaml.safe_load(file.read_text(encoding="utf-8"))["schedule"]
+            return noise_level_config(build_denoiser_scheduler(ScheduleConfig(**stored)))
+        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(
+                f"{file} names no noise schedule: {reason}. Expected the configuration of a run."
+            ) from None
+    return None
 
 
 def without_motion(denoiser: JCDMDenoiser) -> JCDMDenoiser:

@@ -1,12 +1,14 @@
 """The configured preset and its changes reach the painting of views and of sequences."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_world as world
+import yaml
 
-from jcdm.errors import ConfigError
+from jcdm.errors import CheckpointError, ConfigError
 from jcdm.evaluation import loading, score_images, score_sequence
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.sequence import JCDMSequencePipeline
@@ -64,3 +66,21 @@ def test_a_sequence_has_no_other_source_of_appearance(
     sequence = score_sequence.read_sequence(record, (world.HEIGHT, world.WIDTH), "crop", 2)
     with pytest.raises(ConfigError, match="prior_source is 'mean'; expected 'apm'"):
         score_sequence.paint_methods(pipeline, sequence, config, 1)
+
+
+def test_a_runs_denoiser_is_sampled_with_the_noise_levels_of_its_training(
+    tmp_path: Path, pipeline_folder: Path, people: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(pipeline_folder / "denoiser", run / "final")
+    stored = {"schedule": {"zero_terminal_snr": False, "beta_end": 0.02}}
+    (run / "config.yaml").write_text(yaml.safe_dump(stored), encoding="utf-8")
+    for named in (run, run / "final"):
+        config = world.make_config(tmp_path, people, pipeline_folder, denoiser=named)
+        levels = loading.load_pipeline(JCDMPipeline, config.sample).scheduler.config
+        assert not levels.rescale_betas_zero_snr and levels.beta_end == 0.02
+    own = world.make_config(tmp_path, people, pipeline_folder)
+    assert loading.load_pipeline(JCDMPipeline, own.sample).scheduler.config.beta_end == 0.012
+    (run / "config.yaml").write_text("schedule: [1]", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="names no noise schedule"):
+        loading.load_pipeline(JCDMPipeline, config.sample)
