@@ -351,6 +351,8 @@ class TrainConfig:
 
     `compile`: translate the U-Net's blocks, or the prior's layers, with torch.compile and
     `compile_backend`. `channels_last`: keep pictures' channels beside each other in memory.
+    `timesteps`: how often the denoiser sees each noise level: all alike, or `cubic`: mostly high
+    ones, where poses and colours are decided.
     """
 
     num_steps: int
@@ -362,6 +364,7 @@ class TrainConfig:
     compile_backend: str = "inductor"
     channels_last: bool = False
     ema_decay: float = 0.9999
+    timesteps: Literal["uniform", "cubic"] = "uniform"
     snr_gamma: float | None = 5.0
     noise_offset: float = 0.05
     target_cell_weight: float = 1.0

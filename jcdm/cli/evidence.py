@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
 from jcdm.cli.options import command_parser, parse_command, take_word
 from jcdm.logs import console_messages
 
@@ -26,8 +28,19 @@ def main(argv: Sequence[str]) -> None:
     if word == "run":
         parser.add_argument("--row", type=str, default="all", help="a row's name, or all of them")
         parser.add_argument("--out", type=Path, default=Path("outputs/evidence"), help="runs")
-        parser.add_argument("--weights", type=Path, default=Path("assets/tiny"), help="pipeline")
+        parser.add_argument(
+            "--weights",
+            type=Path,
+            default=Path("assets/tiny"),
+            help="frozen parts, and what rows without a training try",
+        )
         parser.add_argument("--again", type=bool, default=False, help="compute finished rows again")
+        parser.add_argument(
+            "--jobs", type=PositiveInt, default=1, help="how many at once"
+        )
+        parser.add_argument(
+            "--loaders", type=NonNegativeInt, default=0, help="processes that feed each training"
+        )
         parser.add_argument("--people_seed", type=int | None, default=None, help="try other people")
     if word == "document":
         parser.add_argument("--write", type=Path, default=Path("docs/evidence.md"), help="file")
@@ -35,9 +48,10 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _run(options: Any) -> None:
+    from jcdm.evidence.parallel import run_rows
     from jcdm.evidence.plan import read_plan, with_people
     from jcdm.evidence.row_files import is_finished
-    from jcdm.evidence.run_row import Bench, run_row
+    from jcdm.evidence.run_row import Bench
 
     plan = with_people(read_plan(options.plan), options.people_seed)
     names = list(plan.rows) if options.row == "all" else [options.row]
@@ -47,15 +61,18 @@ def _run(options: Any) -> None:
         results=options.results,
         weights=options.weights,
         num_workers=os.cpu_count() or 1,
+        num_loaders=options.loaders,
     )
     with console_messages(is_main=True):
+        todo = []
         for name in names:
             plan.row(name)
             file = options.results / f"{name}.json"
             if not options.again and is_finished(file, plan.benchmark):
                 logger.info("%s is finished: %s", name, file)
-                continue
-            logger.info("%s: written to %s", name, run_row(bench, name))
+            else:
+                todo.append(name)
+        run_rows(bench, todo, options.jobs)
 
 
 def _list(options: Any) -> None:

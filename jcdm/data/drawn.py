@@ -10,7 +10,7 @@ from jcdm.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-MAX_WORKERS = 8
+MAX_WORKERS = 16
 
 
 def ensure_index(index: Path, draw: DrawConfig, *, size: tuple[int, int]) -> None:

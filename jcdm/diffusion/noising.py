@@ -5,7 +5,7 @@ from torch import Tensor
 
 from jcdm.diffusion.schedule import Scheduler, snr
 from jcdm.records import NoisyEmbeddings, NoisyLatents
-from jcdm.seeding import draw_integers, draw_normal
+from jcdm.seeding import draw_integers, draw_normal, draw_uniform
 
 
 def _rates(alphas_cumprod: Tensor, timesteps: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,6 +36,18 @@ def offset_noise(noise: Tensor, shared: Tensor, strength: float) -> Tensor:
     noise (B,...), shared broadcasts against it: one number a channel of a latent, or a view.
     """
     return noise + strength * shared
+
+
+def draw_timesteps(keys: Tensor, num_timesteps: int, kind: str = "uniform") -> Tensor:
+    """Draw one timestep a key: keys (B,) -> (B,) int64 in 0..num_timesteps-1.
+
+    `cubic` takes (1 - u^3) of the way up for a uniform u, so that half of all timesteps lie in the
+    highest eighth (after CFLD, Lu et al., 2024).
+    """
+    if kind == "uniform":
+        return draw_integers(keys, "timestep", num_timesteps)
+    share = 1 - draw_uniform(keys, "timestep").double() ** 3
+    return (share * num_timesteps).long().clamp(max=num_timesteps - 1)
 
 
 def noise_latents(

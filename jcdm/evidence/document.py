@@ -19,6 +19,7 @@ BETTER: Mapping[str, str] = {
     "silhouette overlap": "up",
     "colour error": "down",
     "print agreement": "up",
+    "print likeness": "up",
     "joints found": "up",
     "perceptual (tiny)": "down",
     "embedding cosine": "up",

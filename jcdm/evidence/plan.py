@@ -10,6 +10,7 @@ import yaml
 from jcdm.errors import ConfigError
 from jcdm.evidence.tasks import find_task
 from jcdm.pipelines.sampling import check_names
+from jcdm.pipelines.schedulers import SCHEDULES
 
 STAGES = ("prior", "denoiser", "motion")
 KINDS = ("paint", "prior", "motion", "calibration", "naive")
@@ -41,8 +42,10 @@ class Training:
 class EvidenceRow:
     """One row of the table: a training with each of `seeds`, tried on tasks in each variant.
 
-    kind: what is tried; calibration and naive need no training. variants: label -> sampling
-    settings. sheets: how many grids of each task are shown as pictures, the first ones.
+    training: None = the weights that come with the project (`--weights`), as they are.
+    kind: what is tried; calibration and naive need no weights. variants: label -> sampling
+    settings. schedule: noise levels of the training, or of published sampling. sheets: how many
+    grids of each task are shown as pictures, the first ones.
     """
 
     about: str
@@ -51,15 +54,17 @@ class EvidenceRow:
     seeds: tuple[int, ...] = (0,)
     tasks: tuple[str, ...] = ()
     sheets: int = 0
+    schedule: str = SCHEDULES[0]
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidencePlan:
-    """All of it. folder: where the configuration files of the stages lie."""
+    """All of it. configs: where the stages' configuration files lie; common: options a stage."""
 
-    folder: Path
+    configs: Path
     benchmark: Benchmark
+    common: Mapping[str, tuple[str, ...]]
     trainings: Mapping[str, Training]
     rows: Mapping[str, EvidenceRow]
 
@@ -75,8 +80,9 @@ def read_plan(file: Path) -> EvidencePlan:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         plan = EvidencePlan(
-            folder=file.parent,
+            configs=(file.parent / content["configs"]).resolve(),
             benchmark=Benchmark(**content["benchmark"]),
+            common={stage: tuple(words) for stage, words in content["common"].items()},
             trainings={name: _training(entry) for name, entry in content["trainings"].items()},
             rows={name: _row(entry) for name, entry in content["rows"].items()},
         )
@@ -105,6 +111,10 @@ def _row(entry: Mapping[str, Any]) -> EvidenceRow:
 
 
 def _check(plan: EvidencePlan, file: Path) -> None:
+    if unknown := set(plan.common) - set(STAGES):
+        raise ConfigError(
+            f"{file}: common has {', '.join(sorted(unknown))}; expected {', '.join(STAGES)}."
+        )
     for name, training in plan.trainings.items():
         if training.stage not in STAGES:
             raise ConfigError(
@@ -120,8 +130,11 @@ def _check(plan: EvidencePlan, file: Path) -> None:
             )
         if row.training is not None and row.training not in plan.trainings:
             raise ConfigError(f"{file}: row {name!r} has training {row.training!r}, unknown here.")
-        if row.training is None and row.kind in ("paint", "prior", "motion"):
-            raise ConfigError(f"{file}: row {name!r} of kind {row.kind} names no training.")
+        if row.schedule not in SCHEDULES:
+            raise ConfigError(
+                f"{file}: row {name!r} has schedule {row.schedule!r}; expected one of "
+                f"{', '.join(SCHEDULES)}."
+            )
         for task in row.tasks:
             find_task(task)
         for variant in row.variants.values():

@@ -30,6 +30,7 @@ def score_prior(judge: Judge, task: Task, settings: Mapping[str, Any]) -> dict[s
     found = {PREDICTED: Tally(), MEAN: Tally()}
     grids, spec = plan_grids(task, judge.people), pipeline.view_format(None, None)
     for plans, batch in make_batches(judge.people, grids, spec, batch_size=BATCH_SIZE):
+        batch = batch.to(clip.device)
         views = clip.embed(rearrange(batch.clip_pixels, "b v c h w -> (b v) c h w"))
         truth = rearrange(views, "(b v) d -> b v d", b=len(plans))
         predicted = predict_batch(

@@ -21,11 +21,12 @@ from jcdm.evidence.row_files import Result, RowFile, write_row
 from jcdm.evidence.scoring import Judge, Painter, paint_by
 from jcdm.evidence.sequences import score_motion
 from jcdm.evidence.tasks import find_task, plan_grids
-from jcdm.evidence.trainings import ensure_trained, run_folder
+from jcdm.evidence.trainings import ensure_trained, run_folder, training_config
 from jcdm.manifest import code_identity, hardware, package_versions
 from jcdm.pipelines import JCDMPipeline
 from jcdm.pipelines.base import ImagePipeline
 from jcdm.pipelines.sequence import JCDMSequencePipeline
+from jcdm.plain import to_plain
 from jcdm.training.parts import FINAL
 
 logger = logging.getLogger(__name__)
@@ -34,13 +35,17 @@ SETTINGS: dict[str, Any] = {"preset": "standard", "num_steps": 12, "prior_steps"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Where a row is computed. out: runs and drawings; results: finished rows."""
+    """Where a row is computed. out: runs and drawings; results: finished rows.
+
+    num_workers: processes that draw people; num_loaders: that prepare batches for each training.
+    """
 
     plan: EvidencePlan
     out: Path
     results: Path
     weights: Path
     num_workers: int = 1
+    num_loaders: int = 0
 
 
 def run_row(bench: Bench, name: str) -> Path:
@@ -55,12 +60,23 @@ def run_row(bench: Bench, name: str) -> Path:
         "people": people.pixel_hash(),
         "settings": SETTINGS,
         "row": asdict(row),
+        "trainings": _training_configs(bench, row),
         "versions": package_versions(),
         "hardware": hardware(),
         "minutes": (time.time() - started) / 60,
     }
     file = RowFile(name=name, about=row.about, results=results, provenance=provenance)
     return write_row(file, bench.results)
+
+
+def _training_configs(bench: Bench, row: EvidenceRow) -> dict[str, Any]:
+    """Resolved configurations of a row's training and of those it uses, with the first seed."""
+    found, name = {}, row.training
+    while name is not None:
+        config = training_config(bench.plan, name, row.seeds[0], bench.out)
+        found[name] = to_plain(config, Path.cwd())
+        name = bench.plan.trainings[name].uses
+    return found
 
 
 def benchmark_people(bench: Bench) -> DrawnPeople:
@@ -93,10 +109,16 @@ def _set_view_size(pipeline: ImagePipeline, bench: Bench) -> None:
     pipeline.register_to_config(height=chosen.height, width=chosen.width)
 
 
-def _trained_parts(bench: Bench, row: EvidenceRow, seed: int) -> dict[str, Path | None]:
+def _seeds(row: EvidenceRow) -> tuple[int | None, ...]:
+    """Seeds of a row's trainings; one None where the weights at hand are tried as they are."""
+    return (None,) if row.training is None else row.seeds
+
+
+def _trained_parts(bench: Bench, row: EvidenceRow, seed: int | None) -> dict[str, Path | None]:
     """Train a row's training and return the prior and denoiser that its pipeline consists of."""
-    assert row.training is not None
-    final = ensure_trained(bench.plan, row.training, seed, bench.out)
+    if row.training is None or seed is None:
+        return {}
+    final = ensure_trained(bench.plan, row.training, seed, bench.out, num_loaders=bench.num_loaders)
     training = bench.plan.trainings[row.training]
     if training.stage == "prior":
         return {"prior": final}
@@ -108,12 +130,14 @@ def _trained_parts(bench: Bench, row: EvidenceRow, seed: int) -> dict[str, Path 
 
 
 def _paint(bench: Bench, name: str, row: EvidenceRow) -> Iterator[Result]:
-    for seed in row.seeds:
+    for seed in _seeds(row):
         judge = _judge(bench, **_trained_parts(bench, row, seed))
+        if row.schedule == "published":
+            judge.pipeline.choose_schedule(row.schedule)
         for number, (variant, settings) in enumerate(row.variants.items()):
             painter = paint_by(judge.pipeline, **{**SETTINGS, **settings})
             sheets = None
-            if row.sheets and seed == row.seeds[0] and number == 0:
+            if row.sheets and seed == _seeds(row)[0] and number == 0:
                 sheets = bench.results / name
             yield from _score_tasks(judge, row, painter, variant, seed, sheets=sheets)
 
@@ -149,7 +173,7 @@ def _score_tasks(
 
 
 def _prior(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
-    for seed in row.seeds:
+    for seed in _seeds(row):
         judge = _judge(bench, **_trained_parts(bench, row, seed))
         for task in row.tasks:
             for method, tally in score_prior(judge, find_task(task), SETTINGS).items():
@@ -157,7 +181,7 @@ def _prior(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
 
 
 def _motion(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
-    for seed in row.seeds:
+    for seed in _seeds(row):
         parts = _trained_parts(bench, row, seed)
         sample = SampleConfig(pipeline=bench.weights, **parts)  # type: ignore[arg-type]
         pipeline = load_pipeline(JCDMSequencePipeline, sample)
@@ -172,7 +196,6 @@ def mean_training_image(bench: Bench) -> np.ndarray:
 
     from jcdm.data.drawn import ensure_index
     from jcdm.data.index import read_index
-    from jcdm.evidence.trainings import training_config
 
     name = next(n for n, t in bench.plan.trainings.items() if t.stage == "prior")
     config = training_config(bench.plan, name, 0, bench.out)

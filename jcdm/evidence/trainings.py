@@ -1,8 +1,11 @@
 """Carry out the plan's trainings: caches first, then runs that go on where they were cut."""
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+
+from filelock import FileLock
 
 from jcdm.cli.options import read_config
 from jcdm.config import Config
@@ -19,15 +22,23 @@ def run_folder(out: Path, name: str, seed: int) -> Path:
     return out / "runs" / f"{name}_{seed}"
 
 
-def ensure_trained(plan: EvidencePlan, name: str, seed: int, out: Path) -> Path:
-    """Train `name` with a seed unless it is done; returns the folder of its averaged weights."""
+def ensure_trained(
+    plan: EvidencePlan, name: str, seed: int, out: Path, *, num_loaders: int = 0
+) -> Path:
+    """Train `name` with a seed unless it is done; returns the folder of its averaged weights.
+
+    num_loaders: processes that prepare batches; they change no number.
+    """
     run = run_folder(out, name, seed)
     if (run / FINAL).is_dir():
         return run / FINAL
     from jcdm.training.run import run_training
 
     training = plan.trainings[name]
+    if training.uses is not None:
+        ensure_trained(plan, training.uses, seed, out, num_loaders=num_loaders)
     config = training_config(plan, name, seed, out)
+    config = replace(config, data=replace(config.data, num_workers=num_loaders))
     _ensure_caches(training, config)
     logger.info("training %s with seed %d in %s", name, seed, run)
     run_training(training.stage, config)
@@ -40,8 +51,9 @@ def training_config(plan: EvidencePlan, name: str, seed: int, out: Path) -> Conf
     Errors: ConfigError.
     """
     training = plan.trainings[name]
-    file = plan.folder / f"{FILES[training.stage]}.yaml"
+    file = plan.configs / f"{FILES[training.stage]}.yaml"
     words = [f"--run.out={run_folder(out, name, seed)}", f"--run.seed={seed}"]
+    words += [*_data(training.stage, out), *plan.common.get(training.stage, ())]
     if training.uses is not None:
         words += _starts_from(plan, training, seed, out)
     return read_config(
@@ -49,11 +61,19 @@ def training_config(plan: EvidencePlan, name: str, seed: int, out: Path) -> Conf
     )
 
 
+def _data(stage: str, out: Path) -> list[str]:
+    """Options that name the people of all trainings and what the frozen encoders make of them."""
+    index, cache = "index", "encoded"
+    if stage == "motion":
+        index, cache = "sequences", "encoded_sequences"
+    return [f"--data.index={out / 'people' / index}.json", f"--encoders.cache={out / cache}"]
+
+
 def _starts_from(plan: EvidencePlan, training: Training, seed: int, out: Path) -> list[str]:
-    """Options that name the weights of the training that this one uses, trained first."""
+    """Options that name the weights of the training that this one uses."""
     assert training.uses is not None
     used = plan.trainings[training.uses]
-    folder = ensure_trained(plan, training.uses, seed, out)
+    folder = run_folder(out, training.uses, seed) / FINAL
     if (used.stage, training.stage) == ("prior", "denoiser"):
         predictions = out / "predicted" / f"{training.uses}_{seed}"
         return [f"--prior.weights={folder}", f"--prior.predictions={predictions}"]
@@ -75,8 +95,18 @@ def _ensure_caches(training: Training, config: Config) -> None:
     from jcdm.training.kept_predictions import build_predictions
 
     cache, predictions = config.encoders.cache, config.prior.predictions
-    if cache is not None and not (cache / "cache.json").is_file():
-        plain = replace(config, prior=replace(config.prior, predictions=None))
-        logger.info("%s", build_configured(plain, dtype="float16", patch_tokens=True))
-    if predictions is not None and not (predictions / "predictions.json").is_file():
-        logger.info("%s", build_predictions(training.stage, config, dtype="float16"))
+    with _alone_on(cache):
+        if cache is not None and not (cache / "cache.json").is_file():
+            plain = replace(config, prior=replace(config.prior, predictions=None))
+            logger.info("%s", build_configured(plain, dtype="float16", patch_tokens=True))
+    with _alone_on(predictions):
+        if predictions is not None and not (predictions / "predictions.json").is_file():
+            logger.info("%s", build_predictions(training.stage, config, dtype="float16"))
+
+
+def _alone_on(folder: Path | None) -> AbstractContextManager[object]:
+    """Let one process at a time build a folder; the others find it built."""
+    if folder is None:
+        return nullcontext()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder.with_name(f"{folder.name}.lock"))

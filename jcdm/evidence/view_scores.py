@@ -89,10 +89,18 @@ def colour_error(painted: PaintedView, truth: TrueView) -> float:
 def print_agreement(painted: PaintedView, truth: TrueView) -> float:
     """Correlation with the truth in and around a print that a reference shows, in [-1,1].
 
-    Taken over the three channels of the print's pixels and of those next to it, about their means.
     NaN where the print is not seen in the target, or in no reference.
     """
-    if not truth.shown or truth.print_mask.sum() < MIN_PRINT_PIXELS:
+    return print_likeness(painted, truth) if truth.shown else float("nan")
+
+
+def print_likeness(painted: PaintedView, truth: TrueView) -> float:
+    """Correlation with the truth in and around a print, whether a reference shows it or not.
+
+    Taken over the three channels of the print's pixels and of those next to it, about their means:
+    in [-1,1]. NaN where the print is not seen in the target.
+    """
+    if truth.print_mask.sum() < MIN_PRINT_PIXELS:
         return float("nan")
     near = binary_dilation(truth.print_mask, iterations=1) & (truth.regions > 0)
     ours, true = (p[near] - p[near].mean(0) for p in (painted.picture, truth.picture))
@@ -116,6 +124,7 @@ VIEW_SCORES: Mapping[str, ViewScore] = {
     "silhouette overlap": silhouette_overlap,
     "colour error": colour_error,
     "print agreement": print_agreement,
+    "print likeness": print_likeness,
     "joints found": joints_found,
 }
 

@@ -105,3 +105,13 @@ def test_embedding_noise_offset_is_one_number_a_view():
     shift = shifted - plain
     torch.testing.assert_close(shift, shift[..., :1].expand_as(shift), atol=1e-5, rtol=0)
     assert shift[..., 0].unique().numel() == 12
+
+
+def test_cubic_timesteps_lie_mostly_high():
+    keys = torch.arange(2000)
+    cubic, uniform = (noising.draw_timesteps(keys, 100, kind) for kind in ("cubic", "uniform"))
+    for drawn in (cubic, uniform):
+        assert drawn.dtype == torch.int64 and 0 <= drawn.min() and drawn.max() == 99
+    assert cubic.float().median() == pytest.approx(87.5, abs=2)
+    assert uniform.float().median() == pytest.approx(49.5, abs=4)
+    assert (cubic < 50).float().mean() == pytest.approx(1 - 0.5 ** (1 / 3), abs=0.03)

@@ -1,4 +1,4 @@
-"""A whole tiny evidence: random frozen parts, a plan of six rows, trainings of two steps."""
+"""A whole tiny evidence: random frozen parts, a row of each kind, trainings of two steps."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +32,17 @@ HEIGHT, WIDTH = 32, 24
 ROWS = {
     "calibration": {"about": "known", "kind": "calibration", "tasks": ["references_2"]},
     "naive": {"about": "no model", "kind": "naive", "tasks": ["references_2"]},
+    "shipped": {
+        "about": "weights as they are",
+        "tasks": ["references_2"],
+        "variants": {"two": {"num_steps": 2, "prior_source": "mean"}},
+    },
+    "mismatch": {
+        "about": "noise levels of published sampling",
+        "schedule": "published",
+        "tasks": ["references_2"],
+        "variants": {"two": {"num_steps": 2, "prior_source": "mean"}},
+    },
     "prior": {
         "about": "the prior",
         "kind": "prior",
@@ -71,13 +82,14 @@ def make_evidence(folder: Path) -> Path:
         "stage2_motion": replace(
             config,
             data=replace(moving, arrangements=1),
-            encoders=replace(config.encoders, cache=folder / "encoded_sequences"),
         ),
     }
     for name, entry in files.items():
         (configs / f"{name}.yaml").write_text(to_yaml(entry, configs), encoding="utf-8")
     plan = {
         "benchmark": {"seed": 5, "num_people": 2, "height": HEIGHT, "width": WIDTH},
+        "configs": ".",
+        "common": {"prior": ["--optim.weight_decay=0.02"]},
         "trainings": TRAININGS,
         "rows": ROWS,
     }
@@ -99,7 +111,6 @@ def _config(folder: Path, weights: Path) -> Config:
             vae=weights / "vae",
             image_encoder=weights / "image_encoder",
             clip_fit="pad",
-            cache=folder / "encoded",
         ),
         prior=PriorConfig(
             num_layers=1,

@@ -11,6 +11,7 @@ from jcdm.cli.main import main
 from jcdm.errors import ConfigError, DataError
 from jcdm.evidence import run_row
 from jcdm.evidence.document import BETTER, misranked, row_table
+from jcdm.evidence.parallel import Job, plan_jobs
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import read_plan
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
@@ -40,7 +41,7 @@ def words(plan: Path) -> list[str]:
 
 def test_every_row_has_its_results(evidence: Path) -> None:
     rows = {f.stem: read_row(f) for f in (evidence / "results").glob("*.json")}
-    assert set(rows) == {"calibration", "naive", "prior", "base", "motion"}
+    assert set(rows) == {"calibration", "naive", "shipped", "mismatch", "prior", "base", "motion"}
     base = {(r.seed, r.variant, r.task) for r in rows["base"].results}
     assert base == {(s, v, "references_2") for s in (0, 1) for v in ("two", "one")}
     assert len({json.dumps(r.scores["PSNR"].mean) for r in rows["base"].results}) == 4
@@ -49,8 +50,43 @@ def test_every_row_has_its_results(evidence: Path) -> None:
     provenance = rows["base"].provenance
     assert provenance["benchmark"]["seed"] == 5 and len(provenance["people"]) == 64
     assert set(provenance) >= {"code", "versions", "hardware", "minutes", "settings"}
+    assert set(provenance["trainings"]) == {"base", "prior"}
+    assert provenance["trainings"]["base"]["train"]["num_steps"] == 2
     known = {name for row in rows.values() for r in row.results for name in r.scores}
     assert known <= set(BETTER), "a score without a direction"
+
+
+def test_a_row_without_a_training_tries_the_weights_as_they_are(evidence: Path) -> None:
+    shipped, base = (
+        read_row(evidence / "results" / f"{n}.json").results for n in ("shipped", "base")
+    )
+    assert [r.seed for r in shipped] == [None]
+    (mismatch,) = read_row(evidence / "results" / "mismatch.json").results
+    assert mismatch.scores["PSNR"] != shipped[0].scores["PSNR"]
+    assert shipped[0].scores["PSNR"] not in [r.scores["PSNR"] for r in base if r.variant == "two"]
+
+
+def test_jobs_wait_for_what_they_need(evidence: Path) -> None:
+    jobs = plan_jobs(read_plan(evidence / "configs" / "rows.yaml"), ["motion", "naive"])
+    prior, base, motion = (Job(name=n, seed=0) for n in ("prior", "base", "motion"))
+    row, naive = Job(name="motion"), Job(name="naive")
+    assert jobs == {prior: (), base: (prior,), motion: (base,), row: (motion,), naive: ()}
+
+
+def test_rows_computed_at_once_train_alike(evidence: Path, tmp_path: Path) -> None:
+    plan = evidence / "configs" / "rows.yaml"
+    places = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
+    options = [*words(plan)[:2], *places, "--weights", str(evidence / "weights")]
+    assert main(["evidence", "run", *options, "--row", "base", "--jobs", "2"]) == 0
+    assert len(read_row(tmp_path / "results" / "base.json").results) == 4
+    for run in ("prior_0", "base_0", "base_1"):
+        ours, theirs = (losses(out / "runs" / run) for out in (tmp_path / "out", evidence / "out"))
+        assert ours == pytest.approx(theirs, rel=1e-3), run  # numbers of threads differ
+
+
+def losses(run: Path) -> list[float]:
+    rows = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    return [row["loss"] for row in rows if "loss" in row]
 
 
 def test_the_truth_is_best_in_the_calibration(evidence: Path) -> None:
@@ -69,7 +105,7 @@ def test_finished_rows_are_left_alone(
     assert main(["evidence", "run", *words(plan)]) == 0
     assert main(["evidence", "list", *words(plan)[:4]]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("finished") >= 5 and "to do" not in printed
+    assert printed.count("finished") >= 7 and "to do" not in printed
     assert main(["evidence", "run", *words(plan), "--people_seed", "6"]) == 1
     assert "computed on other people" in capsys.readouterr().err
 
@@ -171,7 +207,8 @@ def test_rows_survive_the_disk_and_damage_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("rows: {a: {about: x, kind: paint}}", "names no training"),
+        ("rows: {a: {about: x, kind: paint}}\ncommon: {clothes: []}", "common has clothes"),
+        ("rows: {a: {about: x, schedule: later}}", "expected one of trained"),
         ("rows: {a: {about: x, kind: dance}}", "expected one of paint"),
         ("rows: {a: {about: x, kind: naive, tasks: [upside_down]}}", "upside_down"),
         ("rows: {a: {about: x, kind: naive, variants: {b: {stepz: 1}}}}", "stepz"),
@@ -184,7 +221,7 @@ def test_a_wrong_plan_is_one_line(tmp_path: Path, change: str, message: str) -> 
     file = tmp_path / "rows.yaml"
     file.write_text(
         "benchmark: {seed: 1, num_people: 2, height: 32, width: 24}\n"
-        "trainings: {p: {stage: prior}}\n" + change,
+        "configs: .\ncommon: {}\ntrainings: {p: {stage: prior}}\n" + change,
         encoding="utf-8",
     )
     with pytest.raises(ConfigError, match=message):

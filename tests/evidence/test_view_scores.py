@@ -14,6 +14,7 @@ from jcdm.evidence.view_scores import (
     disagreement,
     joints_found,
     print_agreement,
+    print_likeness,
     psnr_inside,
     silhouette_overlap,
 )
@@ -54,7 +55,13 @@ def test_a_perfect_view_has_perfect_scores(truth: TrueView) -> None:
     assert scores.pop("PSNR") == scores.pop("PSNR inside") == np.inf
     assert scores.pop("colour error") == 0
     assert scores == pytest.approx(
-        {"SSIM": 1, "silhouette overlap": 1, "print agreement": 1, "joints found": 1}
+        {
+            "SSIM": 1,
+            "silhouette overlap": 1,
+            "print agreement": 1,
+            "print likeness": 1,
+            "joints found": 1,
+        }
     )
 
 
@@ -94,7 +101,9 @@ def test_print_agreement_needs_a_reference_that_shows_it(truth: TrueView) -> Non
     inverted = truth.picture.copy()
     inverted[16:19, 20:26], inverted[19:22, 20:26] = (0.9, 0.1, 0.1), (0.1, 0.9, 0.1)
     assert print_agreement(replace(perfect(truth), picture=inverted), truth) < 0
-    assert np.isnan(print_agreement(perfect(truth), replace(truth, shown=False)))
+    hidden = replace(truth, shown=False)
+    assert np.isnan(print_agreement(perfect(truth), hidden))
+    assert print_likeness(perfect(truth), hidden) == pytest.approx(1)
     small = replace(truth, print_mask=np.zeros(SIZE, dtype=bool))
     assert np.isnan(print_agreement(perfect(truth), small))
 

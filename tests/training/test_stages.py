@@ -275,3 +275,14 @@ def test_frames_share_their_person_s_timestep_but_not_its_noise(world: Path) -> 
     assert torch.equal(noisy.timesteps[::2], noisy.timesteps[1::2])
     assert len(noisy.timesteps.unique()) > 1
     assert len(set(known.keys.tolist())) == 8
+
+
+def test_cubic_timesteps_are_mostly_high_in_training_and_as_ever_in_validation(world: Path) -> None:
+    stage, batch = build(world, "denoiser", train={"timesteps": "cubic"})
+    plain, _ = build(world, "denoiser")
+    chosen, plainly = (s._noise(s._encode(batch), batch.keys).timesteps for s in (stage, plain))
+    assert not torch.equal(chosen, plainly) and chosen.float().mean() > plainly.float().mean()
+    for one in (stage, plain):
+        one.module.eval()
+    chosen, plainly = (s._noise(s._encode(batch), batch.keys).timesteps for s in (stage, plain))
+    assert torch.equal(chosen, plainly)

@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from jcdm.config import Config
 from jcdm.diffusion.guidance import draw_condition_drop
 from jcdm.diffusion.losses import denoiser_loss
-from jcdm.diffusion.noising import noise_latents
+from jcdm.diffusion.noising import draw_timesteps, noise_latents
 from jcdm.diffusion.schedule import build_denoiser_scheduler
 from jcdm.grid import fill_cells, to_grid
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.records import AppearancePrior, Batch, EncodedBatch, NoisyLatents, StepOutput
-from jcdm.seeding import draw_integers
 from jcdm.training.frames import split_grids
 from jcdm.training.pictures import painted_people
 from jcdm.training.stages.appearance import FrozenPrior
@@ -114,12 +113,13 @@ class DenoiserStage:
         """Noise the grids; grids of one person share its timestep, as they will in sampling."""
         assert known.latents is not None
         num_timesteps = self.config.schedule.num_train_timesteps
+        kind = self.config.train.timesteps if self.module.training else "uniform"
         return noise_latents(
             to_grid(known.latents, self.denoiser.grid),
             known.keys,
             self.scheduler,
             self.config.train.noise_offset,
-            timesteps=draw_integers(people, "timestep", num_timesteps),
+            timesteps=draw_timesteps(people, num_timesteps, kind),
         )
 
     def preview(self, batch: Batch) -> tuple[dict[str, float], Tensor]:

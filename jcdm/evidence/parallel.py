@@ -1,0 +1,78 @@
+"""Carry out several rows at once: trainings and rows as jobs that wait for what they need."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from jcdm.evidence.plan import EvidencePlan
+from jcdm.evidence.run_row import Bench, benchmark_people, run_row
+from jcdm.evidence.trainings import ensure_trained
+from jcdm.logs import console_messages
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A training with a seed, or a row where `seed` is None."""
+
+    name: str
+    seed: int | None = None
+
+
+def plan_jobs(plan: EvidencePlan, rows: Sequence[str]) -> dict[Job, tuple[Job, ...]]:
+    """List all jobs that rows consist of, each with the jobs that must be done before it."""
+    jobs: dict[Job, tuple[Job, ...]] = {}
+    for name in rows:
+        row = plan.row(name)
+        seeds = row.seeds if row.training is not None else ()
+        trainings = tuple(Job(name=str(row.training), seed=seed) for seed in seeds)
+        for training in trainings:
+            jobs |= dict(_with_needs(plan, training))
+        jobs[Job(name=name)] = trainings
+    return jobs
+
+
+def _with_needs(plan: EvidencePlan, job: Job) -> Iterator[tuple[Job, tuple[Job, ...]]]:
+    uses = plan.trainings[job.name].uses
+    needed = () if uses is None else (Job(name=uses, seed=job.seed),)
+    for other in needed:
+        yield from _with_needs(plan, other)
+    yield job, needed
+
+
+def run_rows(bench: Bench, rows: Sequence[str], num_jobs: int) -> None:
+    """Compute rows: one after the other, or `num_jobs` jobs at a time in processes of their own.
+
+    The first error ends the work when the jobs that run have ended; what is finished is kept.
+    """
+    if num_jobs == 1:
+        for name in rows:
+            logger.info("%s: written to %s", name, run_row(bench, name))
+        return
+    benchmark_people(bench)  # drawn once, then read by all
+    waiting = plan_jobs(bench.plan, rows)
+    running: dict[Future[None], Job] = {}
+    done: set[Job] = set()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(num_jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        while waiting or running:
+            for job in [j for j, needed in waiting.items() if done.issuperset(needed)]:
+                del waiting[job]
+                running[pool.submit(_carry_out, bench, job)] = job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                if error := future.exception():
+                    pool.shutdown(cancel_futures=True)
+                    raise error
+                done.add(job)
+
+
+def _carry_out(bench: Bench, job: Job) -> None:
+    with console_messages(is_main=True):
+        if job.seed is None:
+            logger.info("%s: written to %s", job.name, run_row(bench, job.name))
+        else:
+            ensure_trained(bench.plan, job.name, job.seed, bench.out, num_loaders=bench.num_loaders)

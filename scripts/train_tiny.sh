@@ -1,0 +1,51 @@
+#!/usr/bin/env sh
+# Train the prior, the denoiser and the motion modules of assets/tiny from scratch on drawn people,
+# with the frozen encoders that lie there: about 2.5 hours on 2 CPU cores. What was cut goes on.
+#   sh scripts/train_tiny.sh [FOLDER]           pipeline to write, default outputs/tiny/pipeline
+# NUM_PROCESSES: how many processes share every batch, default 2; it changes no loss.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+
+out=outputs/tiny
+pipeline="${1:-$out/pipeline}"
+[ ! -e "$pipeline" ] || jcdm_fail "$pipeline exists; name a new folder for the pipeline, or remove it."
+export NUM_PROCESSES="${NUM_PROCESSES:-2}"
+
+say() { printf '\n== %s\n' "$1"; }
+
+# cache FILE_OF_A_FINISHED_ONE CONFIG OPTIONS: what the frozen parts make of all people, once.
+cache() {
+    finished="$1" config="configs/tiny/$2.yaml"
+    shift 2
+    [ -f "$finished" ] || sh scripts/launch.sh cache --config "$config" --dtype float16 "$@"
+}
+
+# The batch of a configuration is that of one process; the total stays the same.
+train() {
+    stage="$1" config="configs/tiny/$2.yaml" batch=$(($3 / NUM_PROCESSES))
+    shift 3
+    sh scripts/launch.sh train "$stage" --config "$config" --train.batch_size "$batch" "$@"
+}
+
+still="--encoders.cache $out/encoded"
+moving="--encoders.cache $out/encoded_sequences"
+prior="--prior.weights $out/stage1_prior/final"
+
+say "1/3  appearance prior"
+cache "$out/encoded/cache.json" stage2_denoiser $still
+train prior stage1_prior 32 $still
+
+say "2/3  U-Net, pose guider and JCI, on the frozen prior"
+told="$prior --prior.predictions $out/predicted"
+cache "$out/predicted/predictions.json" stage2_denoiser $still $told --predictions denoiser
+train denoiser stage2_denoiser 8 $still $told
+
+say "3/3  motion modules, all else frozen"
+told="$prior --prior.predictions $out/predicted_sequences --unet.weights $out/stage2_denoiser/final"
+cache "$out/encoded_sequences/cache.json" stage2_motion $moving
+cache "$out/predicted_sequences/predictions.json" stage2_motion $moving $told --predictions motion
+train motion stage2_motion 8 $moving $told
+
+"$JCDM_PYTHON" -m jcdm convert pipeline --run "$out/stage2_motion" --out "$pipeline" --dtype float16
+cp assets/tiny/sampling.json "$pipeline/"
