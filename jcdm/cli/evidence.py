@@ -26,7 +26,9 @@ def main(argv: Sequence[str]) -> None:
         "--results", type=Path, default=Path("docs/evidence"), help="folder of finished rows"
     )
     if word == "run":
-        parser.add_argument("--row", type=str, default="all", help="a row's name, or all of them")
+        parser.add_argument(
+            "--row", type=str, default="all", help="a row's name, several with commas, or all"
+        )
         parser.add_argument("--out", type=Path, default=Path("outputs/evidence"), help="runs")
         parser.add_argument(
             "--weights",
@@ -35,15 +37,16 @@ def main(argv: Sequence[str]) -> None:
             help="frozen parts, and what rows without a training try",
         )
         parser.add_argument("--again", type=bool, default=False, help="compute finished rows again")
-        parser.add_argument(
-            "--jobs", type=PositiveInt, default=1, help="how many at once"
-        )
+        parser.add_argument("--jobs", type=PositiveInt, default=1, help="how many at once")
         parser.add_argument(
             "--loaders", type=NonNegativeInt, default=0, help="processes that feed each training"
         )
         parser.add_argument("--people_seed", type=int | None, default=None, help="try other people")
     if word == "document":
         parser.add_argument("--write", type=Path, default=Path("docs/evidence.md"), help="file")
+        parser.add_argument(
+            "--others", type=Path | None, default=None, help="rows of other people, to compare"
+        )
     _COMMANDS[word](parse_command(parser, rest))
 
 
@@ -54,14 +57,14 @@ def _run(options: Any) -> None:
     from jcdm.evidence.run_row import Bench
 
     plan = with_people(read_plan(options.plan), options.people_seed)
-    names = list(plan.rows) if options.row == "all" else [options.row]
+    names = list(plan.rows) if options.row == "all" else options.row.split(",")
     bench = Bench(
         plan=plan,
         out=options.out,
         results=options.results,
         weights=options.weights,
         num_workers=os.cpu_count() or 1,
-        num_loaders=options.loaders,
+        num_loaders=int(options.loaders),
     )
     with console_messages(is_main=True):
         todo = []
@@ -72,7 +75,7 @@ def _run(options: Any) -> None:
                 logger.info("%s is finished: %s", name, file)
             else:
                 todo.append(name)
-        run_rows(bench, todo, options.jobs)
+        run_rows(bench, todo, int(options.jobs))
 
 
 def _list(options: Any) -> None:
@@ -87,7 +90,8 @@ def _document(options: Any) -> None:
     from jcdm.evidence.document import write_tables
     from jcdm.evidence.plan import read_plan
 
-    print(write_tables(read_plan(options.plan), options.results, options.write))
+    plan = read_plan(options.plan)
+    print(write_tables(plan, options.results, options.write, others=options.others))
 
 
 _COMMANDS = {"run": _run, "list": _list, "document": _document}

@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from jcdm.errors import DataError
+from jcdm.evidence.claims import check_claims, claims_table
+from jcdm.evidence.orderings import describe_orders, join_seeds
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import EvidencePlan
 from jcdm.evidence.row_files import Result, RowFile, read_row
@@ -30,25 +30,45 @@ BETTER: Mapping[str, str] = {
     "drift": "zero",
     "error": "down",
 }
+COMPARED = ("perceptual (tiny)", "colour error", "PSNR inside")
 _ARROWS = {"up": "↑", "down": "↓", "zero": "→0"}
 _ORDER = ("truth", "VAE reconstruction")  # of the calibration: these above the other two
 
 
-def write_tables(plan: EvidencePlan, results: Path, file: Path) -> str:
-    """Put the tables of all finished rows into `file`; returns what was done. Errors: DataError."""
-    rows = [read_row(results / f"{name}.json") for name in plan.rows if _is_there(results, name)]
-    text = "\n\n".join(_row_text(row, results, file) for row in rows)
+def write_tables(
+    plan: EvidencePlan, results: Path, file: Path, *, others: Path | None = None
+) -> str:
+    """Put claims and the tables of all finished rows into `file`; returns what was done.
+
+    others: folder of the rows of other people, whose order is compared. Errors: DataError.
+    """
+    rows = _finished(plan, results)
     content = file.read_text(encoding="utf-8") if file.is_file() else ""
-    pattern = re.compile(r"(<!-- rows -->\n).*?(<!-- end -->)", re.DOTALL)
-    changed, count = pattern.subn(lambda m: f"{m[1]}{text}\n{m[2]}", content)
-    if count != 1:
-        raise DataError(
-            f"{file} has {count} places between <!-- rows --> and <!-- end -->; expected one."
-        )
-    file.write_text(changed, encoding="utf-8")
-    missing = [name for name in plan.rows if not _is_there(results, name)]
+    content = _between(content, "claims", claims_table(check_claims(rows)), file)
+    if others is not None:
+        lines = describe_orders(rows, _finished(plan, others), COMPARED)
+        content = _between(content, "orders", "\n".join(f"- {line}" for line in lines), file)
+    text = "\n\n".join(_row_text(row, results, file) for row in rows.values())
+    content = _between(content, "rows", text, file)
+    file.write_text(content, encoding="utf-8")
+    missing = [name for name in plan.rows if name not in rows]
     rest = f"; not finished: {', '.join(missing)}" if missing else ""
     return f"{len(rows)} rows written to {file}{rest}"
+
+
+def _finished(plan: EvidencePlan, results: Path) -> dict[str, RowFile]:
+    files = {name: results / f"{name}.json" for name in plan.rows}
+    return {name: read_row(file) for name, file in files.items() if file.is_file()}
+
+
+def _between(content: str, mark: str, text: str, file: Path) -> str:
+    """Put text between <!-- mark --> and <!-- end mark -->. Errors: DataError."""
+    start, end = f"<!-- {mark} -->", f"<!-- end {mark} -->"
+    pattern = re.compile(f"({start}\n).*?({end})", re.DOTALL)
+    changed, count = pattern.subn(lambda m: f"{m[1]}{text}\n{m[2]}", content)
+    if count != 1:
+        raise DataError(f"{file} has {count} places between {start} and {end}; expected one.")
+    return changed
 
 
 def _row_text(row: RowFile, results: Path, file: Path) -> str:
@@ -100,14 +120,8 @@ def _is_misranked(calibration: RowFile, name: str) -> bool:
 
 
 def _cell(found: Sequence[Result], name: str) -> str:
-    """Mean of the seeds, and the widest bounds that any of them has."""
     estimates = [result.scores[name] for result in found if name in result.scores]
     if not estimates:
         return ""
-    mean = float(np.mean([e.mean for e in estimates]))
-    low, high = min(e.low for e in estimates), max(e.high for e in estimates)
-    return f"{mean:.3g} ({low:.3g} to {high:.3g})"
-
-
-def _is_there(results: Path, name: str) -> bool:
-    return (results / f"{name}.json").is_file()
+    joined = join_seeds(estimates)
+    return f"{joined.mean:.3g} ({joined.low:.3g} to {joined.high:.3g})"

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from jcdm.evidence.plan import EvidencePlan
@@ -46,28 +46,51 @@ def _with_needs(plan: EvidencePlan, job: Job) -> Iterator[tuple[Job, tuple[Job, 
 def run_rows(bench: Bench, rows: Sequence[str], num_jobs: int) -> None:
     """Compute rows: one after the other, or `num_jobs` jobs at a time in processes of their own.
 
-    The first error ends the work when the jobs that run have ended; what is finished is kept.
+    What does not need a job that failed is still carried out. Errors: the first one, at the end.
     """
     if num_jobs == 1:
         for name in rows:
             logger.info("%s: written to %s", name, run_row(bench, name))
         return
     benchmark_people(bench)  # drawn once, then read by all
-    waiting = plan_jobs(bench.plan, rows)
+    board = JobBoard(waiting=plan_jobs(bench.plan, rows))
     running: dict[Future[None], Job] = {}
-    done: set[Job] = set()
     context = get_context("spawn")
     with ProcessPoolExecutor(num_jobs, mp_context=context, max_tasks_per_child=1) as pool:
-        while waiting or running:
-            for job in [j for j, needed in waiting.items() if done.issuperset(needed)]:
-                del waiting[job]
+        while True:
+            for job in board.take(num_jobs - len(running)):
                 running[pool.submit(_carry_out, bench, job)] = job
+            if not running:
+                break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                job = running.pop(future)
-                if error := future.exception():
-                    pool.shutdown(cancel_futures=True)
-                    raise error
-                done.add(job)
+                board.close(running.pop(future), future.exception())
+    if board.error is not None:
+        raise board.error
+
+
+@dataclass(slots=True)
+class JobBoard:
+    """Jobs that wait, each with what it needs; what is done; the first error."""
+
+    waiting: dict[Job, tuple[Job, ...]]
+    done: set[Job] = field(default_factory=set)
+    error: BaseException | None = None
+
+    def take(self, count: int) -> list[Job]:
+        """Take up to `count` jobs that need nothing more; rows first, since they are short."""
+        ready = [job for job, needed in self.waiting.items() if self.done.issuperset(needed)]
+        chosen = sorted(ready, key=lambda job: job.seed is not None)[:count]
+        for job in chosen:
+            del self.waiting[job]
+        return chosen
+
+    def close(self, job: Job, error: BaseException | None) -> None:
+        """Note that a job has ended, well or with an error, which those that need it wait out."""
+        if error is None:
+            self.done.add(job)
+            return
+        logger.warning("%s failed: %s", job.name, error)
+        self.error = self.error or error
 
 
 def _carry_out(bench: Bench, job: Job) -> None:

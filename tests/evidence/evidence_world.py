@@ -32,7 +32,7 @@ HEIGHT, WIDTH = 32, 24
 ROWS = {
     "calibration": {"about": "known", "kind": "calibration", "tasks": ["references_2"]},
     "naive": {"about": "no model", "kind": "naive", "tasks": ["references_2"]},
-    "shipped": {
+    "as_they_are": {
         "about": "weights as they are",
         "tasks": ["references_2"],
         "variants": {"two": {"num_steps": 2, "prior_source": "mean"}},

@@ -1,6 +1,7 @@
 """All kinds of rows from the command line: trained, scored, written, not computed twice, tabled."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from jcdm.cli.main import main
 from jcdm.errors import ConfigError, DataError
 from jcdm.evidence import run_row
 from jcdm.evidence.document import BETTER, misranked, row_table
-from jcdm.evidence.parallel import Job, plan_jobs
+from jcdm.evidence.parallel import Job, JobBoard, plan_jobs, run_rows
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import read_plan
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
@@ -41,7 +42,9 @@ def words(plan: Path) -> list[str]:
 
 def test_every_row_has_its_results(evidence: Path) -> None:
     rows = {f.stem: read_row(f) for f in (evidence / "results").glob("*.json")}
-    assert set(rows) == {"calibration", "naive", "shipped", "mismatch", "prior", "base", "motion"}
+    assert set(rows) == {
+        *("calibration", "naive", "as_they_are", "mismatch", "prior", "base", "motion")
+    }
     base = {(r.seed, r.variant, r.task) for r in rows["base"].results}
     assert base == {(s, v, "references_2") for s in (0, 1) for v in ("two", "one")}
     assert len({json.dumps(r.scores["PSNR"].mean) for r in rows["base"].results}) == 4
@@ -58,7 +61,7 @@ def test_every_row_has_its_results(evidence: Path) -> None:
 
 def test_a_row_without_a_training_tries_the_weights_as_they_are(evidence: Path) -> None:
     shipped, base = (
-        read_row(evidence / "results" / f"{n}.json").results for n in ("shipped", "base")
+        read_row(evidence / "results" / f"{n}.json").results for n in ("as_they_are", "base")
     )
     assert [r.seed for r in shipped] == [None]
     (mismatch,) = read_row(evidence / "results" / "mismatch.json").results
@@ -71,13 +74,34 @@ def test_jobs_wait_for_what_they_need(evidence: Path) -> None:
     prior, base, motion = (Job(name=n, seed=0) for n in ("prior", "base", "motion"))
     row, naive = Job(name="motion"), Job(name="naive")
     assert jobs == {prior: (), base: (prior,), motion: (base,), row: (motion,), naive: ()}
+    board = JobBoard(waiting=jobs)
+    assert board.take(1) == [naive], "rows first"
+    assert board.take(2) == [prior] and board.take(2) == []
+    board.close(prior, None)
+    assert board.take(2) == [base]
+    board.close(base, ConfigError("too large"))
+    assert board.take(2) == [] and isinstance(board.error, ConfigError), "what needs it waits"
+
+
+def test_an_error_of_a_job_is_told_at_the_end(evidence: Path, tmp_path: Path) -> None:
+    plan = read_plan(evidence / "configs" / "rows.yaml")
+    broken = replace(plan.trainings["prior"], options=("--train.num_step=3",))
+    plan = replace(plan, trainings={**plan.trainings, "prior": broken})
+    bench = run_row.Bench(
+        plan=plan, out=tmp_path, results=tmp_path / "rows", weights=evidence / "weights"
+    )
+    with pytest.raises(ConfigError, match="num_step"):
+        run_rows(bench, ["prior", "calibration"], 2)
+    assert [file.name for file in (tmp_path / "rows").iterdir()] == ["calibration.json"]
 
 
 def test_rows_computed_at_once_train_alike(evidence: Path, tmp_path: Path) -> None:
     plan = evidence / "configs" / "rows.yaml"
     places = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
     options = [*words(plan)[:2], *places, "--weights", str(evidence / "weights")]
-    assert main(["evidence", "run", *options, "--row", "base", "--jobs", "2"]) == 0
+    assert (
+        main(["evidence", "run", *options, "--row", "base", "--jobs", "2", "--loaders", "1"]) == 0
+    )
     assert len(read_row(tmp_path / "results" / "base.json").results) == 4
     for run in ("prior_0", "base_0", "base_1"):
         ours, theirs = (losses(out / "runs" / run) for out in (tmp_path / "out", evidence / "out"))
@@ -131,10 +155,12 @@ def test_tables_go_between_their_marks(
     given += ["--write", str(file)]
     assert main(given) == 1
     assert "expected one" in capsys.readouterr().err
-    file.write_text("before\n<!-- rows -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
-    assert main(given) == 0
+    marked = [f"<!-- {m} -->\nold\n<!-- end {m} -->" for m in ("claims", "orders", "rows")]
+    file.write_text("\n".join(["before", *marked, "after\n"]), encoding="utf-8")
+    assert main([*given, "--others", str(evidence / "results")]) == 0
     text = file.read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert "- colour error: " in text and "reversed" not in text
     assert "**base**: defaults" in text and "| two | references_2 | 2 |" in text
     assert "![base_references_2](" in text
 
