@@ -1,13 +1,14 @@
 #!/usr/bin/env sh
 # Train the prior, the denoiser and the motion modules of assets/tiny from scratch on drawn people,
 # with the frozen encoders that lie there: about 2.5 hours on 2 CPU cores. What was cut goes on.
-#   sh scripts/train_tiny.sh [FOLDER]           pipeline to write, default outputs/tiny/pipeline
-# NUM_PROCESSES: how many processes share every batch, default 2; it changes no loss.
+#   sh scripts/train_tiny.sh [PIPELINE [RUNS]]
+# PIPELINE: folder to write, default outputs/tiny/pipeline. RUNS: where it trains, default
+# outputs/tiny. NUM_PROCESSES: how many processes share every batch, default 2; no loss depends on it.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 
-out=outputs/tiny
+out="${2:-outputs/tiny}"
 pipeline="${1:-$out/pipeline}"
 [ ! -e "$pipeline" ] || jcdm_fail "$pipeline exists; name a new folder for the pipeline, or remove it."
 export NUM_PROCESSES="${NUM_PROCESSES:-2}"
@@ -21,15 +22,16 @@ cache() {
     [ -f "$finished" ] || sh scripts/launch.sh cache --config "$config" --dtype float16 "$@"
 }
 
-# The batch of a configuration is that of one process; the total stays the same.
+# train STAGE CONFIG BATCH OPTIONS: BATCH is the configuration's, shared out over the processes.
 train() {
-    stage="$1" config="configs/tiny/$2.yaml" batch=$(($3 / NUM_PROCESSES))
+    stage="$1" config="configs/tiny/$2.yaml" batch=$(($3 / NUM_PROCESSES)) run="$out/$2"
     shift 3
-    sh scripts/launch.sh train "$stage" --config "$config" --train.batch_size "$batch" "$@"
+    sh scripts/launch.sh train "$stage" --config "$config" --run.out "$run" \
+        --train.batch_size "$batch" "$@"
 }
 
-still="--encoders.cache $out/encoded"
-moving="--encoders.cache $out/encoded_sequences"
+still="--data.index $out/people/index.json --encoders.cache $out/encoded"
+moving="--data.index $out/people/sequences.json --encoders.cache $out/encoded_sequences"
 prior="--prior.weights $out/stage1_prior/final"
 
 say "1/3  appearance prior"
@@ -39,7 +41,7 @@ train prior stage1_prior 32 $still
 say "2/3  U-Net, pose guider and JCI, on the frozen prior"
 told="$prior --prior.predictions $out/predicted"
 cache "$out/predicted/predictions.json" stage2_denoiser $still $told --predictions denoiser
-train denoiser stage2_denoiser 8 $still $told
+train denoiser stage2_denoiser 32 $still $told
 
 say "3/3  motion modules, all else frozen"
 told="$prior --prior.predictions $out/predicted_sequences --unet.weights $out/stage2_denoiser/final"
