@@ -25,6 +25,7 @@ LARGEST = {
     "reader": 1.0,
 }  # megabytes
 UNSEEN_SEED = 977
+SIZE = (64, 48)  # what they are trained on
 NUM_PEOPLE = 60
 
 
@@ -32,7 +33,7 @@ NUM_PEOPLE = 60
 def people() -> list[list[DrawnView]]:
     """Two views each of people that no weights were trained on."""
     return [
-        [render_view(seed=UNSEEN_SEED, identity=i, view=v, size=(128, 96)) for v in range(2)]
+        [render_view(seed=UNSEEN_SEED, identity=i, view=v, size=SIZE) for v in range(2)]
         for i in range(NUM_PEOPLE)
     ]
 
@@ -71,7 +72,7 @@ def test_the_vae_reconstructs_people_with_their_colours(people: list[list[DrawnV
 
 def test_the_reader_finds_silhouettes_and_joints_of_unseen_people() -> None:
     reader = load_reader(TINY / "reader")
-    views = [render_view(seed=UNSEEN_SEED, identity=i, view=i, size=(64, 48)) for i in range(24)]
+    views = [render_view(seed=UNSEEN_SEED, identity=i, view=i, size=SIZE) for i in range(24)]
     pictures = torch.stack([image_tensor(Image.fromarray(view.image)) for view in views])
     outlines, joints = reader.read(pictures)
     truth = torch.from_numpy(np.stack([view.regions > 0 for view in views]))

@@ -75,7 +75,7 @@ def test_a_task_obeys_preset_and_options(world: Path, tmp_path: Path) -> None:
         (["--preset", "slow"], "preset"),
         (["--sampler", "heun"], "sampler"),
         (["--guidance_start", "0.9", "--guidance_end", "0.1"], "guidance_start is 0.9"),
-        (["--vae_tile", "100"], "vae_tile is 100; expected a multiple of 32"),
+        (["--vae_tile", "100"], "vae_tile is 100; expected a multiple of 16"),
     ],
 )
 def test_wrong_options_are_one_line(

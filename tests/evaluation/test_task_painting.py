@@ -35,7 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two drawn people of four views, and a task of three items."""
     folder = tmp_path_factory.mktemp("task")
     index = write_dataset(
-        folder, num_identities=2, seed=5, size=(128, 96), num_views=4, test_fraction=1.0
+        folder, num_identities=2, seed=5, size=(64, 48), num_views=4, test_fraction=1.0
     )
     names = [[view.image.name for view in record.views] for record in read_index(index)]
     items = [
@@ -121,27 +121,27 @@ def test_truths_are_the_photographs_in_their_frame(
     world: Path, pipeline: JCDMPipeline, tmp_path: Path
 ) -> None:
     item, folders = items(world)[0], TaskFolders(tmp_path)
-    with framed(pipeline, "112x80"):
+    with framed(pipeline, "56x40"):
         paint_task(pipeline, [item], folders.generated(0), OPTIONS)
         write_truths(pipeline, [item], folders)
     (target,) = item.targets
     truth = Image.open(folders.truth / f"{target.image.stem}.png")
     photo = Image.open(target.image).convert("RGB")
-    expected = photo.resize((80, 112), Image.Resampling.BICUBIC)
+    expected = photo.resize((40, 56), Image.Resampling.BICUBIC)
     assert np.array_equal(np.asarray(truth), np.asarray(expected))
     (painted,) = folders.generated(0).iterdir()
-    assert Image.open(painted).size == (80, 112)
+    assert Image.open(painted).size == (40, 56)
     assert (
         pose_reader(folders.poses)(painted.with_name(f"{target.image.stem}.png"))[:, 2].tolist()
         == target.keypoint_valid.astype(float).tolist()
     )
 
 
-@pytest.mark.parametrize("fit", ["crop", "letterbox", "112x80"])
+@pytest.mark.parametrize("fit", ["crop", "letterbox", "56x40"])
 def test_joints_of_a_truth_lie_where_its_picture_shows_them(world: Path, fit: str) -> None:
     """A dot painted at a joint is found again at the joint of the frame."""
     view = items(world)[0].targets[0]
-    spec = ViewFormat(height=128, width=80, clip_size=32, fit=fit)
+    spec = ViewFormat(height=64, width=40, clip_size=32, fit=fit)
     photo, placement = place_view(view, spec)
     joint = int(np.flatnonzero(view.keypoint_valid)[0])
     canvas = np.zeros((photo.height, photo.width, 3), np.uint8)
