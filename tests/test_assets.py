@@ -1,20 +1,28 @@
 """The weights that ship with the project are small, and as good as their card says."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from PIL import Image
 from torch import Tensor
 
 from jcdm.config import DrawConfig, RunConfig, SampleConfig, TestConfig, TestDataConfig
 from jcdm.data.synthetic import DrawnView, render_view
 from jcdm.data.transforms import clip_pixels, image_tensor
+from jcdm.evaluation.loading import load_pipeline, without_motion
 from jcdm.evaluation.stage_tests import TESTS
+from jcdm.evidence.people import draw_people
 from jcdm.evidence.reader import load_reader
+from jcdm.evidence.scoring import Judge, paint_by
+from jcdm.evidence.tasks import find_task
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
+from jcdm.pipelines import JCDMPipeline
+from jcdm.pipelines.photographs import recommended_options
 
 TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny"
 LARGEST = {
@@ -111,6 +119,20 @@ def test_the_image_encoder_finds_the_same_person_in_another_view(
     found = (first @ second.T).argmax(dim=1)
     share = (found == torch.arange(NUM_PEOPLE)).float().mean()
     assert share > 0.6, "chance is 1 in 60"
+
+
+def test_the_weights_score_what_their_card_says(tmp_path: Path) -> None:
+    _, front, _ = (TINY / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    check = yaml.safe_load(front)["check"]
+    people = draw_people(check["seed"], check["people"], SIZE, folder=tmp_path)
+    pipeline = load_pipeline(JCDMPipeline, SampleConfig(pipeline=TINY))
+    pipeline.denoiser = without_motion(pipeline.denoiser)
+    judge = Judge(people=people, reader=load_reader(TINY / "reader"), pipeline=pipeline)
+    painter = paint_by(pipeline, **asdict(recommended_options(TINY)))
+    tally, _ = judge.score(find_task(check["task"]), painter)
+    found = {name: value.mean for name, value in tally.estimates().items()}
+    for name, expected in check["scores"].items():
+        assert found[name] == pytest.approx(expected, rel=0.03), name
 
 
 def tiny_test(index: Path, out: Path, num_subjects: int) -> TestConfig:

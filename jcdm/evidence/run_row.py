@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from jcdm.evidence.trainings import ensure_trained, run_folder, training_config
 from jcdm.manifest import code_identity, hardware, package_versions
 from jcdm.pipelines import JCDMPipeline
 from jcdm.pipelines.base import ImagePipeline
+from jcdm.pipelines.photographs import recommended_options
 from jcdm.pipelines.sequence import JCDMSequencePipeline
 from jcdm.plain import to_plain
 from jcdm.training.parts import FINAL
@@ -58,7 +59,7 @@ def run_row(bench: Bench, name: str) -> Path:
         "code": code_identity(Path(__file__).parent),
         "benchmark": asdict(bench.plan.benchmark),
         "people": people.pixel_hash(),
-        "settings": SETTINGS,
+        "settings": sampling_settings(bench, row),
         "row": asdict(row),
         "trainings": _training_configs(bench, row),
         "versions": package_versions(),
@@ -67,6 +68,13 @@ def run_row(bench: Bench, name: str) -> Path:
     }
     file = RowFile(name=name, about=row.about, results=results, provenance=provenance)
     return write_row(file, bench.results)
+
+
+def sampling_settings(bench: Bench, row: EvidenceRow) -> Mapping[str, Any]:
+    """Say how a row paints: alike in all trainings; the weights at hand as is advised with them."""
+    if row.training is not None:
+        return SETTINGS
+    return {"preset": "standard", **asdict(recommended_options(bench.weights))}
 
 
 def _training_configs(bench: Bench, row: EvidenceRow) -> dict[str, Any]:
@@ -134,8 +142,9 @@ def _paint(bench: Bench, name: str, row: EvidenceRow) -> Iterator[Result]:
         judge = _judge(bench, **_trained_parts(bench, row, seed))
         if row.schedule == "published":
             judge.pipeline.choose_schedule(row.schedule)
+        usual = sampling_settings(bench, row)
         for number, (variant, settings) in enumerate(row.variants.items()):
-            painter = paint_by(judge.pipeline, **{**SETTINGS, **settings})
+            painter = paint_by(judge.pipeline, **{**usual, **settings})
             sheets = None
             if row.sheets and seed == _seeds(row)[0] and number == 0:
                 sheets = bench.results / name
@@ -176,7 +185,8 @@ def _prior(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
     for seed in _seeds(row):
         judge = _judge(bench, **_trained_parts(bench, row, seed))
         for task in row.tasks:
-            for method, tally in score_prior(judge, find_task(task), SETTINGS).items():
+            usual = sampling_settings(bench, row)
+            for method, tally in score_prior(judge, find_task(task), usual).items():
                 yield Result(seed=seed, variant=method, task=task, scores=tally.estimates())
 
 
@@ -186,7 +196,8 @@ def _motion(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
         sample = SampleConfig(pipeline=bench.weights, **parts)  # type: ignore[arg-type]
         pipeline = load_pipeline(JCDMSequencePipeline, sample)
         _set_view_size(pipeline, bench)
-        for method, tally in score_motion(pipeline, benchmark_people(bench), SETTINGS).items():
+        usual = sampling_settings(bench, row)
+        for method, tally in score_motion(pipeline, benchmark_people(bench), usual).items():
             yield Result(seed=seed, variant=method, task="sequence", scores=tally.estimates())
 
 

@@ -74,6 +74,7 @@ def make_evidence(folder: Path) -> Path:
         torch.manual_seed(0)
         _save_pipeline(weights, config)
         PersonReader(channels=(8, 8, 8, 8), groups=4).save_pretrained(weights / "reader")
+    (weights / "sampling.json").write_text('{"num_steps": 1, "prior_steps": 3}', encoding="utf-8")
     configs.mkdir()
     moving = replace(config.data, index=config.data.index.with_name("sequences.json"), frames=True)
     files = {

@@ -64,6 +64,8 @@ def test_a_row_without_a_training_tries_the_weights_as_they_are(evidence: Path) 
         read_row(evidence / "results" / f"{n}.json").results for n in ("as_they_are", "base")
     )
     assert [r.seed for r in shipped] == [None]
+    settings = read_row(evidence / "results" / "as_they_are.json").provenance["settings"]
+    assert settings["prior_steps"] == 3, "as weights/sampling.json advises"
     (mismatch,) = read_row(evidence / "results" / "mismatch.json").results
     assert mismatch.scores["PSNR"] != shipped[0].scores["PSNR"]
     assert shipped[0].scores["PSNR"] not in [r.scores["PSNR"] for r in base if r.variant == "two"]
