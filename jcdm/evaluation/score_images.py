@@ -28,7 +28,7 @@ from jcdm.evaluation.features import (
 from jcdm.evaluation.loading import load_pipeline, without_motion
 from jcdm.evaluation.metrics import ScoreTally, measure_pictures
 from jcdm.evaluation.report import Figure, Section, Table, write_report
-from jcdm.evaluation.sheets import people_sheet, save_sheet
+from jcdm.evaluation.sheets import enlarged, people_sheet, save_sheet
 from jcdm.evaluation.summary import evaluation_manifest, identical_note, weights_sentence
 from jcdm.pipelines.execution import place
 from jcdm.pipelines.multiview import JCDMPipeline
@@ -127,8 +127,9 @@ def _collect(
             {f"{subject}_view{v}": painted[b, v] for v in chosen}, config.run.out / "generated"
         )
         if len(people) < NUM_SHEET_ROWS:
-            shown = [[poses[b, v], painted[b, v], truth[b, v]] for v in chosen]
-            people.append((subject, list(truth[b][references[b].numpy()]), shown))
+            shown = [[enlarged(p[b, v]) for p in (poses, painted, truth)] for v in chosen]
+            given = [enlarged(picture) for picture in truth[b][references[b].numpy()]]
+            people.append((subject, given, shown))
 
 
 def _write(config: TestConfig, found: ImageScores, manifest: Mapping[str, object]) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jcdm.evaluation.evaluate import save_pictures
 from jcdm.evaluation.frames import FrameSequence
-from jcdm.evaluation.sheets import SheetRow, draw_sheet
+from jcdm.evaluation.sheets import SheetRow, draw_sheet, enlarged
 from jcdm.pipelines.video import write_gif, write_mp4
 
 NUM_STRIP_FRAMES = 10
@@ -39,7 +39,7 @@ def sequence_strips(painted: PaintedSequence) -> list[SheetRow]:
     rows = []
     for name, frames in painted.rows().items():
         label = painted.sequence.name if name == "pose" else name
-        shown = list(frames[:NUM_STRIP_FRAMES])
+        shown: list[np.ndarray | None] = [enlarged(frame) for frame in frames[:NUM_STRIP_FRAMES]]
         shown += [None] * (NUM_STRIP_FRAMES - len(shown))
         rows.append(SheetRow(label=label, pictures=tuple(shown)))
     return rows
@@ -58,7 +58,10 @@ def save_comparison(painted: PaintedSequence, out: Path) -> Path:
     """Write `out/films/NAME_compared.gif`, all rows side by side in time; returns the file."""
     rows = painted.rows()
     frames = [
-        draw_sheet([SheetRow(label=painted.sequence.name, pictures=moment)], list(rows))
+        draw_sheet(
+            [SheetRow(label=painted.sequence.name, pictures=tuple(map(enlarged, moment)))],
+            list(rows),
+        )
         for moment in zip(*rows.values(), strict=True)
     ]
     name = f"{painted.sequence.name}_compared.gif"

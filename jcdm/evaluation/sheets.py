@@ -15,6 +15,7 @@ GROUP_GAP = 18
 LABEL_WIDTH = 120
 HEADER_HEIGHT = 30
 FONT_SIZE = 13
+READABLE_WIDTH = 80  # pixels
 PAPER = (255, 255, 255)
 EMPTY = (236, 238, 242)
 INK = (40, 48, 62)
@@ -57,6 +58,12 @@ def draw_sheet(
             else:
                 sheet.paste(Image.fromarray(picture), (left, top))
     return sheet
+
+
+def enlarged(picture: np.ndarray) -> np.ndarray:
+    """Repeat the pixels of a small picture (H,W,3), so often that it can be looked at."""
+    factor = -(-READABLE_WIDTH // picture.shape[1])
+    return picture.repeat(factor, 0).repeat(factor, 1)
 
 
 def save_sheet(sheet: Image.Image, file: Path) -> Path:

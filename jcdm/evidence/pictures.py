@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from jcdm.evaluation.plots import Band, plot_bands, plot_lines
-from jcdm.evaluation.sheets import people_sheet, save_sheet
+from jcdm.evaluation.sheets import enlarged, people_sheet, save_sheet
 from jcdm.evidence.people import DrawnPeople
 from jcdm.evidence.row_files import RowFile
 from jcdm.evidence.tasks import GridPlan
 
-ENLARGED = 2
 SHOWN = ("perceptual (tiny)", "colour error", "print likeness")
 _NUMBER = re.compile(r"(.*?)\s*([\d.]+)$")
 
@@ -22,20 +21,16 @@ def save_grids(
 ) -> Path:
     """Write a sheet, a person a row: references, then each scored view painted and true.
 
-    pictures (N,V,H,W,3) uint8 of the first N plans; shown twice as large, pixels as they are.
+    pictures (N,V,H,W,3) uint8 of the first N plans; small ones enlarged, pixels as they are.
     """
     rows = []
     for plan, painted in zip(plans, pictures, strict=False):
         truth = [people.images[plan.person, view] for view in plan.views]
-        given = [_enlarge(truth[c]) for c in np.flatnonzero(plan.visible)]
+        given = [enlarged(truth[c]) for c in np.flatnonzero(plan.visible)]
         scored = np.flatnonzero(plan.scored)
-        shown = [[_enlarge(painted[c]), _enlarge(truth[c])] for c in scored]
+        shown = [[enlarged(painted[c]), enlarged(truth[c])] for c in scored]
         rows.append((f"person {plan.person}", given, shown))
     return save_sheet(people_sheet(rows, ("painted", "truth")), file)
-
-
-def _enlarge(picture: np.ndarray) -> np.ndarray:
-    return picture.repeat(ENLARGED, 0).repeat(ENLARGED, 1)
 
 
 def save_curves(row: RowFile, folder: Path) -> Path | None:

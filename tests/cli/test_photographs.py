@@ -62,9 +62,9 @@ def test_every_kind_of_pose_is_painted(
     assert sizes.pop("sheet.png")[0] > 300
     assert sizes == {
         "p1.png": (200, 300),
-        "dance_0000.png": (96, 128),
-        "dance_0001.png": (96, 128),
-        "dance_0002.png": (96, 128),
+        "dance_0000.png": (48, 64),
+        "dance_0001.png": (48, 64),
+        "dance_0002.png": (48, 64),
         "person.png": (96, 128),
     }
     manifest = json.loads((out / "sampling_manifest.json").read_text())

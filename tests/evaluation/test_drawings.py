@@ -18,6 +18,7 @@ from jcdm.evaluation.sheets import (
     SheetRow,
     draw_sheet,
     draw_strip,
+    enlarged,
     people_sheet,
     save_sheet,
     wrap_label,
@@ -42,6 +43,15 @@ def test_a_sheet_holds_every_picture_once(tmp_path: Path) -> None:
     assert count_pixels(sheet, 1) == 80
     file = save_sheet(sheet, tmp_path / "new" / "sheet.png")
     assert np.array_equal(np.asarray(Image.open(file)), np.asarray(sheet))
+
+
+def test_small_pictures_are_enlarged_and_others_are_not() -> None:
+    picture = np.arange(10 * 48 * 3, dtype=np.uint8).reshape(10, 48, 3)
+    assert enlarged(picture).shape == (20, 96, 3)
+    assert np.array_equal(enlarged(picture)[::2, ::2], picture)
+    assert np.array_equal(enlarged(picture)[1::2, 1::2], picture)
+    large = np.zeros((20, 80, 3), np.uint8)
+    assert np.array_equal(enlarged(large), large)
 
 
 def test_rows_stand_below_each_other_and_columns_side_by_side() -> None:

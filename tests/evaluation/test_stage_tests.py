@@ -13,6 +13,7 @@ from jcdm.errors import CheckpointError, ConfigError, DataError
 from jcdm.evaluation import loading, score_images, score_prior, score_sequence
 from jcdm.evaluation.evaluate import evaluation_batches, to_pixels
 from jcdm.evaluation.metrics import ScoreTally, find_score
+from jcdm.evaluation.sheets import enlarged
 from jcdm.evaluation.stage_tests import TESTS
 from jcdm.grid import GridShape
 from jcdm.pipelines.multiview import JCDMPipeline
@@ -220,7 +221,7 @@ def test_painted_views_are_saved_and_shown(
     files = sorted((tmp_path / "generated").iterdir())
     assert len(files) == 2
     sheet = np.asarray(Image.open(tmp_path / "people.png"))
-    painted = np.asarray(Image.open(files[0]))
+    painted = enlarged(np.asarray(Image.open(files[0])))
     windows = np.lib.stride_tricks.sliding_window_view(sheet, painted.shape)[:, :, 0]
     rows, columns = np.nonzero((windows[..., 0, 0, :] == painted[0, 0]).all(-1))
     assert any(np.array_equal(windows[r, c], painted) for r, c in zip(rows, columns, strict=True))

@@ -1,5 +1,6 @@
 """The losses of 100 steps of each stage, and under which conditions they are bit-equal."""
 
+import platform
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,24 @@ def golden_losses(world: Path, out: Path, kind: str) -> list[float]:
     return [row["loss"] for row in read_metrics(out / METRICS_FILE)]
 
 
+def processor() -> str:
+    """Name the make of the processor: vendor, family and model where the system tells them."""
+    file = Path("/proc/cpuinfo")
+    if not file.is_file():
+        return platform.processor()
+    lines = [line.split(":", 1) for line in file.read_text(encoding="utf-8").splitlines()]
+    known = {pair[0].strip(): pair[1].strip() for pair in lines if len(pair) == 2}
+    return " ".join(known[name] for name in ("vendor_id", "cpu family", "model") if name in known)
+
+
 def conditions() -> dict[str, Any]:
-    """What must be equal for losses to be bit-equal."""
+    """What must be equal for losses to be bit-equal.
+
+    The processor too: with the same instructions, libraries round differently on different makes.
+    """
     return {
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "processor": processor(),
         "num_threads": torch.get_num_threads(),
     }
