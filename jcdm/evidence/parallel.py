@@ -46,7 +46,8 @@ def _with_needs(plan: EvidencePlan, job: Job) -> Iterator[tuple[Job, tuple[Job, 
 def run_rows(bench: Bench, rows: Sequence[str], num_jobs: int) -> None:
     """Compute rows: one after the other, or `num_jobs` jobs at a time in processes of their own.
 
-    What does not need a job that failed is still carried out. Errors: the first one, at the end.
+    One after the other, the first error ends the work. At a time, what does not need a job that
+    failed is still carried out, and the first error is raised at the end.
     """
     if num_jobs == 1:
         for name in rows:
