@@ -352,7 +352,10 @@ class TrainConfig:
     `compile`: translate the U-Net's blocks, or the prior's layers, with torch.compile and
     `compile_backend`. `channels_last`: keep pictures' channels beside each other in memory.
     `timesteps`: how often the denoiser sees each noise level: all alike, or `cubic`: mostly high
-    ones, where poses and colours are decided.
+    ones, where poses and colours are decided. `max_minutes`: save and end after that long, for
+    the same command to go on. `hang_minutes`: end a rank none of whose phases (reading a batch, a
+    step, validation, saving) may take so long; 0 = never. `max_skipped_in_row`: save and end after
+    so many steps on end without a finite gradient.
     """
 
     num_steps: int
@@ -380,12 +383,21 @@ class TrainConfig:
     checkpoint_every: int = 1000
     keep_checkpoints: int = 3
     resume: str = "auto"
+    max_minutes: float | None = None
+    hang_minutes: float = 60.0
+    max_skipped_in_row: int = 50
     num_threads: int | None = None
 
     def __post_init__(self) -> None:
+        _require(
+            self.max_minutes is None or self.max_minutes > 0,
+            f"train.max_minutes must be more than 0, or null for no limit, got {self.max_minutes}.",
+        )
+        _require_at_least("train", 0, hang_minutes=self.hang_minutes)
         _require_at_least(
             "train",
             1,
+            max_skipped_in_row=self.max_skipped_in_row,
             num_steps=self.num_steps,
             batch_size=self.batch_size,
             accumulation=self.accumulation,

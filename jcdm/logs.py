@@ -97,7 +97,7 @@ def quiet_libraries() -> Iterator[None]:
 
 
 class MetricsLog:
-    """metrics.jsonl: one JSON object a line, in the order of the steps.
+    """A file such as metrics.jsonl: one JSON object a line, in the order of the steps.
 
     A resumed run drops the rows of steps that it will do again.
     """
@@ -110,17 +110,17 @@ class MetricsLog:
         partial.write_text("".join(f"{_encode(row)}\n" for row in kept), encoding="utf-8")
         os.replace(partial, path)
 
-    def write(self, row: Mapping[str, float]) -> None:
+    def write(self, row: Mapping[str, Any]) -> None:
         """Append one row, which has a key `step`, and hand it to the operating system at once."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{_encode(row)}\n")
 
 
-def _encode(row: Mapping[str, float]) -> str:
+def _encode(row: Mapping[str, Any]) -> str:
     return json.dumps(dict(row))
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Read the rows of a metrics file; a missing one has none.
 
     A last line cut off by a crash is left out. Errors: DataError for any other broken line.

@@ -4,6 +4,7 @@ Which samples a step reads is arithmetic on the step's number, so nothing is rea
 and the samples of a step are the same on 1, 2 or 4 processes.
 """
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -170,7 +171,7 @@ def build_loader(
         batch_sampler=_PlanSampler(plan, start_step),  # type: ignore[arg-type]
         collate_fn=_collate_for_transport if num_workers else collate,
         num_workers=num_workers,
-        worker_init_fn=single_threaded,
+        worker_init_fn=_settle_worker,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # the loader's own draw must not touch the global state
     )
@@ -189,6 +190,12 @@ def settle_threads(num_workers: int) -> None:
     """
     if num_workers:
         cv2.setNumThreads(1)
+
+
+def _settle_worker(worker: int) -> None:
+    """Keep a worker to one thread, and leave Ctrl-C to the training process, which finishes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    single_threaded(worker)
 
 
 def single_threaded(worker: int) -> None:

@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from jcdm.cli.options import read_config
 from jcdm.config import Config
-from jcdm.errors import ConfigError
+from jcdm.errors import ConfigError, JCDMError
 from jcdm.evidence.plan import EvidencePlan, Training
 from jcdm.training.parts import FINAL
 
@@ -42,6 +42,8 @@ def ensure_trained(
     _ensure_caches(training, config)
     logger.info("training %s with seed %d in %s", name, seed, run)
     run_training(training.stage, config)
+    if not (run / FINAL).is_dir():
+        raise JCDMError(f"{run} was ended before its last step; the same command continues it.")
     return run / FINAL
 
 

@@ -24,7 +24,10 @@ FOLDER = "checkpoints"
 EMA_FILE = "ema.safetensors"
 STATE_FILE = "state.json"
 CONFIG_FILE = "config.yaml"
-_NOT_COMPARED = ("run.out", "train.resume", "train.num_threads", "data.num_workers")
+_NOT_COMPARED = (
+    *("run.out", "data.num_workers", "train.resume", "train.num_threads"),
+    *("train.max_minutes", "train.hang_minutes", "train.max_skipped_in_row"),
+)
 _NAME = re.compile(r"step_(\d+)")
 _SPARE = ".engine-state"
 

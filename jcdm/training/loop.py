@@ -11,21 +11,22 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from jcdm.config import Config
-from jcdm.errors import JCDMError
+from jcdm.errors import ConfigError, JCDMError
 from jcdm.logs import MetricsLog
 from jcdm.records import Batch, StepOutput
 from jcdm.training.checkpoint import load_checkpoint, save_checkpoint
 from jcdm.training.ema import ParameterAverages
 from jcdm.training.engine import choose_engine
+from jcdm.training.heartbeat import Heartbeat
 from jcdm.training.optim import learning_rate, set_learning_rate
 from jcdm.training.progress import ProgressReport
+from jcdm.training.skipped import SkippedSteps
 from jcdm.training.stages.base import Stage
 from jcdm.training.state import RunState
+from jcdm.training.stopping import EarlyEnd
 from jcdm.training.tally import StepTally
 
 logger = logging.getLogger(__name__)
-
-MAX_SKIPPED_IN_ROW = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class Trainer:
     """Trains a stage: updates, averages, checkpoints and scalars, on one process or several.
 
     Wraps `stage.module` for the accelerator. The gradient of a step is the mean over all samples
-    of its micro-batches and processes. Master weights are float32.
+    of its micro-batches and processes. Master weights are float32 (ConfigError where not).
     """
 
     def __init__(self, stage: Stage, config: Config, accelerator: Accelerator) -> None:
@@ -59,6 +60,8 @@ class Trainer:
         self.config = config
         self.accelerator = accelerator
         self.engine = choose_engine(accelerator, config)
+        self.heartbeat = Heartbeat(accelerator, config.train.hang_minutes)
+        _require_float32(stage)
         module = stage.module
         wrapped = self.engine.wrap(stage)
         train = config.train
@@ -76,6 +79,8 @@ class Trainer:
     def resume(self, folder: Path) -> None:
         """Continue from a verified checkpoint; all ranks call it."""
         load_checkpoint(folder, self.state)
+        if self._is_stuck():  # whoever goes on has changed something: count anew
+            self.state.progress.longest_skipped = self.state.progress.num_skipped_in_row = 0
         logger.info("resumed from %s", folder)
 
     def run(
@@ -85,29 +90,34 @@ class Trainer:
         run: Path,
         log: MetricsLog | None = None,
         watches: Sequence[Watch] = (),
-    ) -> None:
-        """Train up to `train.num_steps`. batches: micro-batches of this rank, from the next step.
+    ) -> str | None:
+        """Train up to `train.num_steps`; returns why it ended before, with all saved, else None.
 
-        run: folder that gets the checkpoints; log: where the main rank writes scalars.
+        batches: micro-batches of this rank, from the next step. run: folder that gets the
+        checkpoints; log: where the main rank writes scalars. Errors: JCDMError when nearly nothing
+        is learned any more.
         """
-        train, progress = self.config.train, self.state.progress
+        progress = self.state.progress
         report = self._new_report()
         tally = StepTally(progress, self.accelerator)
+        self._skipped = SkippedSteps(run, self.accelerator, start_step=progress.step)
         started = time.perf_counter() - progress.seconds
+        reason: str | None = None
         self.stage.module.train()
-        if progress.step == 0 and (row := self._look(watches)):
-            self._write(row, log, report)
-        while progress.step < train.num_steps:
-            output = self._update(batches, tally)
-            row = self._observe(output, tally) | self._look(watches)
-            progress.seconds = time.perf_counter() - started
-            report.advance(progress.step, row.get("loss"))
-            if row:
+        with EarlyEnd(self.accelerator, self.config.train.max_minutes) as early:
+            if progress.step == 0 and (row := self._look(watches)):
                 self._write(row, log, report)
-            if self._is_due(train.checkpoint_every):
-                self._read(tally)
-                save_checkpoint(run, self.state, self.config)
+            while progress.step < self.config.train.num_steps and reason is None:
+                output = self._update(batches, tally)
+                row = self._observe(output, tally) | self._look(watches)
+                progress.seconds = time.perf_counter() - started
+                report.advance(progress.step, row.get("loss"))
+                if row:
+                    self._write(row, log, report)
+                reason = early.reason()
+                self._save(run, tally, is_last=reason is not None)
         report.close()
+        return reason if progress.step < self.config.train.num_steps else None
 
     def _update(self, batches: Iterator[Batch], tally: StepTally) -> StepOutput:
         """Take one optimizer step; returns the output of the last micro-batch.
@@ -119,15 +129,20 @@ class Trainer:
         rate = learning_rate(progress.step, self.config.train.num_steps, self.config.optim)
         set_learning_rate(state.optimizer, rate)
         losses: list[Tensor] = []
+        subjects: tuple[str, ...] = ()
         for _ in range(self.config.train.accumulation):
+            self._begin("reading a batch")
             batch = next(batches)
+            self._begin("computing")
             with self.accelerator.accumulate(self.stage.module):
                 output = self.stage.step(batch)
-                self.accelerator.backward(output.loss)
+                self.accelerator.backward(_gradient_of(output.loss))
             losses.append(output.loss.detach().float())
+            subjects += batch.subjects
             progress.num_images += batch.visible.numel() * self.accelerator.num_processes
         parameters = list(state.parameters.values())
-        taken = tally.add(torch.stack(losses).mean(), self.engine.clip(parameters))
+        norm = self.engine.clip(parameters)
+        taken = tally.add(torch.stack(losses).mean(), norm, subjects)
         self.engine.move(state.optimizer, taken)
         state.averages.update(taken)
         progress.step += 1
@@ -138,26 +153,47 @@ class Trainer:
         step = self.state.progress.step
         return step % every == 0 or step == self.config.train.num_steps
 
-    def _read(self, tally: StepTally) -> None:
-        """Bring the tally to the host; ends the run where nearly nothing is learned any more."""
-        progress = self.state.progress
-        if num_new := tally.read():
-            logger.warning(
-                "%d steps up to step %d skipped: their gradient was not finite",
-                num_new,
-                progress.step,
-            )
-        if num_new and not self.engine.leaves_out:
+    def _begin(self, phase: str) -> None:
+        self.heartbeat.begin(f"step {self.state.progress.step + 1}: {phase}")
+
+    def _save(self, run: Path, tally: StepTally, *, is_last: bool) -> None:
+        """Save where a checkpoint is due, the run ends here, or it learns nothing any more."""
+        is_due = is_last or self._is_due(self.config.train.checkpoint_every)
+        if is_due:
+            self._read(tally)
+        if is_due or self._is_stuck():
+            self._begin("saving")
+            save_checkpoint(run, self.state, self.config)
+        if self._is_stuck():
             raise JCDMError(
-                f"the gradient was not finite in {num_new} steps up to step {progress.step}, and "
+                f"the gradient was not finite in {self.config.train.max_skipped_in_row} steps on "
+                f"end, read at step {self.state.progress.step}; the state is saved, and "
+                f"{self._skipped.path} lists whom they saw. Lower optim.learning_rate, or set "
+                "train.mixed_precision=no; the same command then continues."
+            )
+
+    def _is_stuck(self) -> bool:
+        """Say whether so many steps on end were left out that going on is of no use."""
+        return self.state.progress.longest_skipped >= self.config.train.max_skipped_in_row
+
+    def _read(self, tally: StepTally) -> None:
+        """Bring the tally to the host, and write down whom the steps left out had seen."""
+        step = self.state.progress.step
+        skipped = tally.read()
+        if not skipped:
+            return
+        self._skipped.write(skipped)
+        logger.warning(
+            "%d steps up to step %d skipped: their gradient was not finite. Listed in %s",
+            len(skipped),
+            step,
+            self._skipped.path,
+        )
+        if not self.engine.leaves_out:
+            raise JCDMError(
+                f"the gradient was not finite in {len(skipped)} steps up to step {step}, and "
                 f"{self.engine.name} cannot leave a step out. Lower optim.learning_rate, and "
                 "resume from the last checkpoint."
-            )
-        if progress.longest_skipped >= MAX_SKIPPED_IN_ROW:
-            raise JCDMError(
-                f"the gradient was not finite in {MAX_SKIPPED_IN_ROW} steps on end, read at step "
-                f"{progress.step}; expected finite numbers. Lower optim.learning_rate, or set "
-                "train.mixed_precision=no, and resume from the last checkpoint."
             )
 
     def _observe(self, output: StepOutput, tally: StepTally) -> dict[str, float]:
@@ -175,6 +211,7 @@ class Trainer:
         self.stage.module.eval()
         for watch in watches:
             if watch.is_due(step, self.config.train.num_steps):
+                self._begin("looking at unseen people")
                 found |= watch.look(step)
         self.stage.module.train()
         return found
@@ -210,3 +247,22 @@ class Trainer:
             num_samples=self.state.samples_a_step,
             is_main=self.accelerator.is_main_process,
         )
+
+
+def _gradient_of(loss: Tensor) -> Tensor:
+    """Let the gradients of a loss that is not finite be so, too: on every rank, after exchange.
+
+    A NaN that a mask keeps out of the gradients would else be applied as if all were well.
+    """
+    return loss * torch.where(loss.detach().isfinite(), 1.0, torch.nan)
+
+
+def _require_float32(stage: Stage) -> None:
+    """Raise a ConfigError unless all trained weights are float32; half precision is autocast's."""
+    for name, parameter in stage.trainable_parameters().items():
+        if parameter.dtype != torch.float32:
+            raise ConfigError(
+                f"the trained weight {name} is {parameter.dtype}, expected torch.float32: small "
+                "updates are lost in half precision. Load it in float32, and choose "
+                "train.mixed_precision."
+            )

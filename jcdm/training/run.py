@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from jcdm.host_memory import keep_freed_memory
 from jcdm.logs import MetricsLog, close_logging, quiet_libraries, setup_logging
 from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
+from jcdm.records import Batch
 from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
 from jcdm.training.cpu_attention import float_attention_for_gradients
 from jcdm.training.kept_predictions import attach_predictions
@@ -42,8 +44,9 @@ MANIFEST_FILE = "manifest.json"
 def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | None:
     """Train a stage (prior, denoiser or motion) to the end and write `run.out`/final.
 
-    Continues an earlier run of the same folder as `train.resume` says. With `dry_run` nothing is
-    read or written: returns a text with the sizes of all parts and objects.
+    Continues an earlier run of the same folder as `train.resume` says. A signal or the end of
+    `train.max_minutes` leaves a saved run without `final`. With `dry_run` nothing is read or
+    written: returns a text with the sizes of all parts and objects.
     """
     if dry_run:
         from jcdm.training.plan import describe_plan
@@ -148,25 +151,47 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
         trainer.resume(checkpoint)
     start_step = trainer.state.progress.step
     _start_trackers(accelerator, start_step)
-    trainer.run(
-        build_loader(
-            people,
-            batch_size=config.train.batch_size,
-            seed=config.run.seed,
-            start_step=start_step,
-            rank=accelerator.process_index,
-            world_size=accelerator.num_processes,
-            accumulation=config.train.accumulation,
-            num_workers=config.data.num_workers,
-        ),
-        run=config.run.out,
-        log=_open_metrics(config, accelerator, start_step),
-        watches=build_watches(trainer, unseen) if unseen is not None else (),
-    )
+    batches = _batches(people, config, accelerator, start_step)
+    with trainer.heartbeat.watched(), trainer.heartbeat.named_errors():
+        reason = trainer.run(
+            batches,
+            run=config.run.out,
+            log=_open_metrics(config, accelerator, start_step),
+            watches=build_watches(trainer, unseen) if unseen is not None else (),
+        )
     if accelerator.is_main_process:
+        _conclude(config, trainer.state.progress.step, reason)
+    accelerator.wait_for_everyone()
+
+
+def _batches(
+    people: MultiViewDataset, config: Config, accelerator: Accelerator, start_step: int
+) -> Iterator[Batch]:
+    """Serve this rank's micro-batches from the step after `start_step` on."""
+    return build_loader(
+        people,
+        batch_size=config.train.batch_size,
+        seed=config.run.seed,
+        start_step=start_step,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        accumulation=config.train.accumulation,
+        num_workers=config.data.num_workers,
+    )
+
+
+def _conclude(config: Config, step: int, reason: str | None) -> None:
+    """Export the weights of a run that is done, or say how one that ended early goes on."""
+    if reason is None:
         final = export_part(config.run.out, config.run.out / FINAL)
         logger.info("done: averaged weights in %s", final)
-    accelerator.wait_for_everyone()
+        return
+    logger.info(
+        "ended at step %d of %d, all saved: %s. The same command continues from there.",
+        step,
+        config.train.num_steps,
+        reason,
+    )
 
 
 def _agree_on_checkpoint(config: Config, accelerator: Accelerator) -> Path | None:

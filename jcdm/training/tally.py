@@ -3,6 +3,8 @@
 A step adds to it and waits for nothing; the host reads it when a row or a checkpoint is due.
 """
 
+from dataclasses import dataclass
+
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -20,6 +22,14 @@ _NAMES = (
 _NUM_SUMS = 3  # the first ones, which start anew with every row
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedStep:
+    """A step whose gradient was not finite, counted from 1, and whom it saw on this rank."""
+
+    step: int
+    subjects: tuple[str, ...]
+
+
 class StepTally:
     """Sums of loss and gradient norm over the steps taken, and counts of the steps skipped.
 
@@ -31,13 +41,16 @@ class StepTally:
         self.accelerator = accelerator
         counters = [float(getattr(progress, name)) for name in _NAMES]
         self.values = torch.tensor(counters, dtype=torch.float64, device=accelerator.device)
+        self.unread: list[tuple[SkippedStep, Tensor]] = []
 
-    def add(self, loss: Tensor, norm: Tensor) -> Tensor:
+    def add(self, loss: Tensor, norm: Tensor, subjects: tuple[str, ...] = ()) -> Tensor:
         """Count a step; returns whether it is taken, which is where its gradient is finite.
 
         loss, norm: scalars. The result is a scalar bool tensor on their device.
         """
         taken = norm < float("inf")  # False for NaN too
+        in_case = SkippedStep(step=self.progress.step + 1, subjects=subjects)
+        self.unread.append((in_case, taken))
         sums, (skipped, in_row, longest) = self.values[:_NUM_SUMS], self.values[_NUM_SUMS:]
         added = torch.stack([loss.double(), norm.double(), torch.ones_like(sums[0])])
         in_row = torch.where(taken, 0.0, in_row + 1)
@@ -45,15 +58,22 @@ class StepTally:
         self.values = torch.cat([torch.where(taken, sums + added, sums), counts])
         return taken
 
-    def read(self) -> int:
-        """Bring the counters to the host, the loss averaged over ranks; returns new skips."""
+    def read(self) -> list[SkippedStep]:
+        """Bring the counters to the host, the loss averaged over ranks.
+
+        Returns the steps skipped since the last reading.
+        """
         if self.accelerator.num_processes > 1:
             self.values[0] = self.accelerator.reduce(self.values[0], "mean")
-        before = self.progress.num_skipped
         for name, value in zip(_NAMES, self.values.tolist(), strict=True):
             is_sum = name in _NAMES[:2]
             setattr(self.progress, name, value if is_sum else int(value))
-        return self.progress.num_skipped - before
+        unread, self.unread = self.unread, []
+        if not unread:
+            return []
+        were_taken = torch.stack([taken for _, taken in unread]).tolist()
+        steps = [step for step, _ in unread]
+        return [step for step, taken in zip(steps, were_taken, strict=True) if not taken]
 
     def start_row(self) -> None:
         """Forget the sums, which stand in a row now; call after `read`."""

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 from toy import ToyStage, new_trainer, toy_batch, toy_batches, toy_config, toy_key
 
-from jcdm.errors import JCDMError
+from jcdm.errors import ConfigError, JCDMError
 from jcdm.logs import MetricsLog, read_metrics
-from jcdm.records import Batch
-from jcdm.training.loop import MAX_SKIPPED_IN_ROW, Trainer, Watch
+from jcdm.records import Batch, StepOutput
+from jcdm.training.checkpoint import find_checkpoint
+from jcdm.training.loop import Trainer, Watch
+from jcdm.training.skipped import SKIPPED_FILE
 
 
 def weights(trainer: Trainer) -> Tensor:
@@ -94,15 +96,62 @@ def test_training_goes_on_after_a_skipped_step(tmp_path: Path) -> None:
     assert trainer.state.progress.num_skipped == 1
 
 
-def test_endless_non_finite_steps_end_the_run(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_is_never_applied(tmp_path: Path) -> None:
+    """Not even where its gradient is: a mask may keep a NaN out of the one and not the other."""
+
+    class Masked(ToyStage):
+        def step(self, batch: Batch) -> StepOutput:
+            output = super().step(batch)
+            spoiled = output.loss + torch.tensor(torch.nan)  # no gradient flows into the NaN
+            return replace(output, loss=spoiled)
+
+    trainer = new_trainer(toy_config(tmp_path, num_steps=1), Masked())
+    before = weights(trainer)
+    trainer.run(toy_batches(2), run=tmp_path)
+    assert torch.equal(weights(trainer), before)
+    assert trainer.state.progress.num_skipped == 1
+
+
+def test_steps_left_out_are_written_down_with_whom_they_saw(tmp_path: Path) -> None:
+    poison = (toy_key(2), toy_key(7), toy_key(9))  # in steps 2, 4 and 5
+    trainer = new_trainer(toy_config(tmp_path, num_steps=4, log_every=3), ToyStage(poison=poison))
+    trainer.run(toy_batches(2), run=tmp_path)
+    found = tmp_path / SKIPPED_FILE
+    expected = [{"step": 2, "subjects": ["2", "3"]}, {"step": 4, "subjects": ["6", "7"]}]
+    assert read_metrics(found) == expected
+    again = new_trainer(toy_config(tmp_path, num_steps=6), ToyStage(poison=poison))
+    again.resume(tmp_path / "checkpoints" / "step_0000002")  # what came after is done again
+    again.run(toy_batches(2, start=4), run=tmp_path)
+    assert read_metrics(found) == [*expected, {"step": 5, "subjects": ["8", "9"]}]
+
+
+def test_a_run_without_skipped_steps_has_no_list_of_them(tmp_path: Path) -> None:
+    new_trainer(toy_config(tmp_path)).run(toy_batches(2), run=tmp_path)
+    assert not (tmp_path / SKIPPED_FILE).exists()
+
+
+def test_weights_in_half_precision_are_not_trained(tmp_path: Path) -> None:
+    stage = ToyStage()
+    stage.module.half()
+    with pytest.raises(ConfigError, match=r"weight is torch\.float16, expected torch\.float32"):
+        new_trainer(toy_config(tmp_path), stage)
+
+
+def test_endless_non_finite_steps_end_the_run_with_its_state_saved(tmp_path: Path) -> None:
     def poisoned() -> Iterator[Batch]:
         while True:
             yield toy_batch(range(2))
 
-    stage = ToyStage(poison=(toy_key(1),))
-    trainer = new_trainer(toy_config(tmp_path, num_steps=1000), stage)
-    with pytest.raises(JCDMError, match=f"not finite in {MAX_SKIPPED_IN_ROW} steps"):
+    config = toy_config(tmp_path, num_steps=40, checkpoint_every=40, max_skipped_in_row=5)
+    trainer = new_trainer(config, ToyStage(poison=(toy_key(1),)))
+    with pytest.raises(JCDMError, match=r"not finite in 5 steps .* read at step 5; .* is saved"):
         trainer.run(poisoned(), run=tmp_path)
+    saved = find_checkpoint(tmp_path, "auto")
+    assert saved is not None and saved.name == "step_0000005"
+    again = new_trainer(config)  # nothing is poisoned any more
+    again.resume(saved)
+    again.run(toy_batches(2), run=tmp_path)
+    assert again.state.progress.step == 40 and again.state.progress.num_skipped == 5
 
 
 def test_a_watch_looks_in_evaluation_mode_every_so_often_and_at_the_end(tmp_path: Path) -> None:

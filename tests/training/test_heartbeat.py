@@ -1,0 +1,100 @@
+"""When a rank fails or hangs, all end soon, and say which rank in which phase."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from accelerate import Accelerator
+from toy import new_trainer, toy_batches, toy_config
+
+from jcdm.errors import DataError, JCDMError
+from jcdm.training.heartbeat import Heartbeat
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Ranks:
+    """What a heartbeat asks of an accelerator."""
+
+    process_index, num_processes = 1, 2
+
+
+def heartbeat() -> Heartbeat:
+    beat = Heartbeat(Ranks())  # type: ignore[arg-type]
+    beat.begin("step 3: reading a batch")
+    return beat
+
+
+def test_an_error_names_rank_and_phase() -> None:
+    with pytest.raises(DataError) as caught, heartbeat().named_errors():
+        raise DataError("picture 7.png is empty.")
+    assert str(caught.value) == "rank 1 of 2, step 3: reading a batch: picture 7.png is empty."
+
+
+def test_a_broken_connection_points_to_the_rank_that_failed() -> None:
+    with pytest.raises(JCDMError) as caught, heartbeat().named_errors():
+        raise RuntimeError("[third_party/gloo/transport/tcp/pair.cc:547] Connection closed by peer")
+    assert str(caught.value).startswith("rank 1 of 2, step 3: reading a batch: lost the other")
+
+
+def test_an_unexpected_error_stays_what_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ZeroDivisionError), heartbeat().named_errors():
+        raise ZeroDivisionError
+    assert "rank 1 of 2, step 3: reading a batch: ZeroDivisionError" in caplog.text
+
+
+def test_one_process_names_no_rank() -> None:
+    beat = Heartbeat(Accelerator(cpu=True))
+    beat.begin("step 3: saving")
+    assert beat.place == "step 3: saving"
+    with pytest.raises(JCDMError, match=r"^plain$"), beat.named_errors():
+        raise JCDMError("plain")
+
+
+def test_the_loop_names_its_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(Heartbeat, "begin", lambda self, phase: seen.append(phase))
+    trainer = new_trainer(toy_config(tmp_path, num_steps=2, checkpoint_every=2))
+    trainer.run(toy_batches(2), run=tmp_path)
+    assert seen == [
+        *("step 1: reading a batch", "step 1: computing"),
+        *("step 2: reading a batch", "step 2: computing", "step 3: saving"),
+    ]
+
+
+def run_ranks(tmp_path: Path, trouble: str) -> tuple[float, str]:
+    """Launch two ranks that train a toy; returns seconds until all had ended, and what they said.
+
+    Rank 1 has the trouble when it reads its third batch.
+    """
+    words = ["--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
+    words += ["--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    program = str(Path(__file__).with_name("launched_trouble.py"))
+    started = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", *words, program, trouble, tmp_path],
+        env=os.environ
+        | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert result.returncode != 0
+    return time.monotonic() - started, result.stderr
+
+
+@pytest.mark.parametrize(
+    "trouble, expected",
+    [
+        ("fails", "rank 1 of 2, step 3: reading a batch: this rank failed."),
+        ("hangs", "rank 1 of 2, step 3: reading a batch: did not end in 0.05 minutes"),
+        ("dies", "rank 0 of 2, step 3: computing: lost the other ranks"),
+    ],
+)
+def test_all_ranks_end_when_one_is_in_trouble(tmp_path: Path, trouble: str, expected: str) -> None:
+    seconds, said = run_ranks(tmp_path, trouble)
+    assert expected in said, said[-4000:]
+    assert seconds < 120
