@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from jcdm.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
@@ -33,9 +35,10 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
         remove_folder(target)
         os.rename(partial, target)
         _sync(target.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise CheckpointError(
-            f"cannot write {target}: {error.strerror or error}. Free disk space or choose another "
+            f"cannot write {target}: {reason}. Free disk space or choose another "
             "run.out; older checkpoints are untouched."
         ) from error
     finally:

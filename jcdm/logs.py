@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from jcdm.errors import DataError
+from jcdm.errors import DataError, JCDMError
 
 ROOT = "jcdm"
 SECONDS_BETWEEN_LINES = 10.0
@@ -23,6 +23,17 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)
+
+
+class _FileHandler(logging.Handler):
+    """Appends lines to a file; a disk that refuses them ends the run."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _append_line(self.path, self.format(record))
 
 
 def setup_logging(log_file: Path | None, *, is_main: bool = True) -> None:
@@ -36,7 +47,7 @@ def setup_logging(log_file: Path | None, *, is_main: bool = True) -> None:
     logger.propagate = False
     handlers: list[logging.Handler] = [_ConsoleHandler()]
     if is_main and log_file is not None:
-        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        handlers.append(_FileHandler(log_file))
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
@@ -111,9 +122,23 @@ class MetricsLog:
         os.replace(partial, path)
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append one row, which has a key `step`, and hand it to the operating system at once."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{_encode(row)}\n")
+        """Append one row, which has a key `step`. Errors: JCDMError when the disk refuses."""
+        _append_line(self.path, _encode(row))
+
+
+def _append_line(path: Path, line: str) -> None:
+    """Append a line and hand it to the operating system at once; no file stays open.
+
+    Errors: JCDMError when the disk refuses, as a full one does.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+    except OSError as error:
+        raise JCDMError(
+            f"cannot write {path}: {error.strerror or error}. Free disk space or check its "
+            "permissions; a run then continues with the same command."
+        ) from error
 
 
 def _encode(row: Mapping[str, Any]) -> str:

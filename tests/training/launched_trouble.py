@@ -1,4 +1,7 @@
-"""Started by accelerate in each process: a toy run in which rank 1 fails, hangs or dies."""
+"""Started by accelerate in each process: a toy run in which rank 1 has trouble in step 3.
+
+It fails, hangs, dies, or gets a signal that no other rank gets.
+"""
 
 import os
 import signal
@@ -23,7 +26,9 @@ def troubled(trouble: str) -> Iterator[Batch]:
                 os.kill(os.getpid(), signal.SIGKILL)
             if trouble == "hangs":
                 time.sleep(600)
-            raise JCDMError("this rank failed.")
+            if trouble == "fails":
+                raise JCDMError("this rank failed.")
+            os.kill(os.getpid(), signal.SIGTERM)
         yield batch
 
 
@@ -33,7 +38,9 @@ def train(trouble: str, out: Path) -> None:
     trainer = Trainer(ToyStage(), config, accelerator)
     batches = toy_batches(2) if accelerator.is_main_process else troubled(trouble)
     with trainer.heartbeat.watched(), trainer.heartbeat.named_errors():
-        trainer.run(batches, run=out)
+        reason = trainer.run(batches, run=out)
+    note = f"{trainer.state.progress.step} {reason}"
+    (out / f"rank_{accelerator.process_index}.txt").write_text(note, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from toy import new_trainer, toy_batches, toy_config
 
 from jcdm.errors import DataError, JCDMError
+from jcdm.training.checkpoint import find_checkpoint
 from jcdm.training.heartbeat import Heartbeat
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -65,16 +66,15 @@ def test_the_loop_names_its_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
 
 
-def run_ranks(tmp_path: Path, trouble: str) -> tuple[float, str]:
-    """Launch two ranks that train a toy; returns seconds until all had ended, and what they said.
+def run_ranks(tmp_path: Path, trouble: str) -> subprocess.CompletedProcess[str]:
+    """Launch two ranks that train a toy.
 
     Rank 1 has the trouble when it reads its third batch.
     """
     words = ["--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
     words += ["--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
     program = str(Path(__file__).with_name("launched_trouble.py"))
-    started = time.monotonic()
-    result = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "accelerate.commands.launch", *words, program, trouble, tmp_path],
         env=os.environ
         | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
@@ -82,8 +82,6 @@ def run_ranks(tmp_path: Path, trouble: str) -> tuple[float, str]:
         text=True,
         timeout=200,
     )
-    assert result.returncode != 0
-    return time.monotonic() - started, result.stderr
 
 
 @pytest.mark.parametrize(
@@ -95,6 +93,18 @@ def run_ranks(tmp_path: Path, trouble: str) -> tuple[float, str]:
     ],
 )
 def test_all_ranks_end_when_one_is_in_trouble(tmp_path: Path, trouble: str, expected: str) -> None:
-    seconds, said = run_ranks(tmp_path, trouble)
-    assert expected in said, said[-4000:]
-    assert seconds < 120
+    started = time.monotonic()
+    result = run_ranks(tmp_path, trouble)
+    assert result.returncode != 0
+    assert expected in result.stderr, result.stderr[-4000:]
+    assert time.monotonic() - started < 120
+
+
+def test_a_signal_to_one_rank_ends_all_after_the_same_step(tmp_path: Path) -> None:
+    result = run_ranks(tmp_path, "is signalled")
+    assert result.returncode == 0, result.stderr[-4000:]
+    notes = [(tmp_path / f"rank_{rank}.txt").read_text(encoding="utf-8") for rank in range(2)]
+    step, reason = notes[0].split()
+    assert notes[0] == notes[1] and reason == "SIGTERM" and 3 <= int(step) <= 5
+    newest = find_checkpoint(tmp_path, "auto")
+    assert newest is not None and newest.name == f"step_{int(step):07d}"
