@@ -1,20 +1,16 @@
 """When a rank fails or hangs, all end soon, and say which rank in which phase."""
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from accelerate import Accelerator
+from launching import launch
 from toy import new_trainer, toy_batches, toy_config
 
 from jcdm.errors import DataError, JCDMError
 from jcdm.training.checkpoint import find_checkpoint
 from jcdm.training.heartbeat import Heartbeat
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Ranks:
@@ -66,24 +62,6 @@ def test_the_loop_names_its_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
 
 
-def run_ranks(tmp_path: Path, trouble: str) -> subprocess.CompletedProcess[str]:
-    """Launch two ranks that train a toy.
-
-    Rank 1 has the trouble when it reads its third batch.
-    """
-    words = ["--multi_gpu", "--num_machines", "1", "--num_processes", "2"]
-    words += ["--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    program = str(Path(__file__).with_name("launched_trouble.py"))
-    return subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", *words, program, trouble, tmp_path],
-        env=os.environ
-        | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-
-
 @pytest.mark.parametrize(
     "trouble, expected",
     [
@@ -94,14 +72,14 @@ def run_ranks(tmp_path: Path, trouble: str) -> subprocess.CompletedProcess[str]:
 )
 def test_all_ranks_end_when_one_is_in_trouble(tmp_path: Path, trouble: str, expected: str) -> None:
     started = time.monotonic()
-    result = run_ranks(tmp_path, trouble)
+    result = launch(2, "launched_trouble.py", [trouble, tmp_path])
     assert result.returncode != 0
     assert expected in result.stderr, result.stderr[-4000:]
     assert time.monotonic() - started < 120
 
 
 def test_a_signal_to_one_rank_ends_all_after_the_same_step(tmp_path: Path) -> None:
-    result = run_ranks(tmp_path, "is signalled")
+    result = launch(2, "launched_trouble.py", ["is signalled", tmp_path])
     assert result.returncode == 0, result.stderr[-4000:]
     notes = [(tmp_path / f"rank_{rank}.txt").read_text(encoding="utf-8") for rank in range(2)]
     step, reason = notes[0].split()

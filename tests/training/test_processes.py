@@ -1,13 +1,11 @@
 """Two processes on the CPU do the same work as one with the same total batch."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from launching import launch_to_the_end
 from PIL import Image
 from safetensors.torch import load_file
 from training_world import KINDS, tiny_config
@@ -16,26 +14,6 @@ from jcdm.config import Config
 from jcdm.logs import read_metrics
 from jcdm.plain import to_yaml
 from jcdm.training.run import run_training
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def launch(num_processes: int, words: list[str]) -> None:
-    command = [
-        sys.executable,
-        *("-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"),
-        *("--num_processes", str(num_processes), "--main_process_port", "0"),
-        *("--mixed_precision", "no", "--dynamo_backend", "no"),
-        str(Path(__file__).with_name("launched.py")),
-        *words,
-    ]
-    environment = os.environ | {
-        "ACCELERATE_USE_CPU": "true",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(REPOSITORY),
-    }
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr[-8000:]
 
 
 def configs(world: Path, out: Path, *, batch_size: int, accumulation: int) -> dict[str, Config]:
@@ -54,7 +32,7 @@ def runs(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
         file = two / f"{kind}.yaml"
         file.write_text(to_yaml(config, two), encoding="utf-8")
         words.append(f"{kind}={file}")
-    launch(2, words)
+    launch_to_the_end(2, "launched.py", words)
     return one, two
 
 
