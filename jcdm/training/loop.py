@@ -20,7 +20,7 @@ from jcdm.training.engine import choose_engine
 from jcdm.training.heartbeat import Heartbeat
 from jcdm.training.optim import learning_rate, set_learning_rate
 from jcdm.training.progress import ProgressReport
-from jcdm.training.skipped import SkippedSteps
+from jcdm.training.skipped_steps import SkippedSteps
 from jcdm.training.stages.base import Stage
 from jcdm.training.state import RunState
 from jcdm.training.stopping import EarlyEnd

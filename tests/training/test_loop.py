@@ -12,7 +12,7 @@ from jcdm.logs import MetricsLog, read_metrics
 from jcdm.records import Batch, StepOutput
 from jcdm.training.checkpoint import find_checkpoint
 from jcdm.training.loop import Trainer, Watch
-from jcdm.training.skipped import SKIPPED_FILE
+from jcdm.training.skipped_steps import SKIPPED_FILE
 
 
 def weights(trainer: Trainer) -> Tensor:
