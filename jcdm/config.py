@@ -352,7 +352,9 @@ class TrainConfig:
     `compile`: translate the U-Net's blocks, or the prior's layers, with torch.compile and
     `compile_backend`. `channels_last`: keep pictures' channels beside each other in memory.
     `timesteps`: how often the denoiser sees each noise level: all alike, or `cubic`: mostly high
-    ones, where poses and colours are decided.
+    ones, where poses and colours are decided. `keep_checkpoints`: how many of the last ones stay;
+    `keep_best`: how many of the lowest validation loss stay besides, which is then measured at
+    every checkpoint (unless `validate_every` is 0: then no validation, and none is best).
     """
 
     num_steps: int
@@ -379,6 +381,7 @@ class TrainConfig:
     picture_steps: int = 12
     checkpoint_every: int = 1000
     keep_checkpoints: int = 3
+    keep_best: int = 1
     resume: str = "auto"
     num_threads: int | None = None
 
@@ -393,7 +396,7 @@ class TrainConfig:
             checkpoint_every=self.checkpoint_every,
             keep_checkpoints=self.keep_checkpoints,
         )
-        _require_at_least("train", 0, noise_offset=self.noise_offset)
+        _require_at_least("train", 0, noise_offset=self.noise_offset, keep_best=self.keep_best)
         _require_share(
             "train",
             ema_decay=self.ema_decay,
