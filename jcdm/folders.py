@@ -122,7 +122,8 @@ _ADVICE = "Take another one (train.resume=DIR resumes from it), or remove the fo
 def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes().decode()
+        manifest = json.loads(text)
     except FileNotFoundError:
         raise CheckpointError(
             f"{folder} is no complete checkpoint: it has no {MANIFEST}. {_ADVICE}"
@@ -136,6 +137,8 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
             f"version of jcdm. {_ADVICE}"
         )
     _check_files(manifest.get("files"), path)
+    if text != _manifest_text(manifest):
+        raise CheckpointError(f"{path} is damaged: it is not as it was written. {_ADVICE}")
     return manifest["files"]
 
 
@@ -168,9 +171,13 @@ def _write_manifest(folder: Path) -> None:
     }
     manifest = {"format": FORMAT, "version": VERSION, "files": facts}
     path = folder / MANIFEST
-    path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    path.write_text(_manifest_text(manifest), encoding="utf-8")
     for place in (path, *(p for p in folder.rglob("*") if p.is_dir()), folder):
         _sync(place)
+
+
+def _manifest_text(manifest: dict[str, Any]) -> str:
+    return json.dumps(manifest, indent=2) + "\n"
 
 
 def _share(folder: Path) -> None:

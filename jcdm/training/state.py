@@ -45,8 +45,8 @@ class Progress:
         for name, value in saved.items():
             if name not in fresh or type(value) not in _JSON_TYPES[type(fresh[name])]:
                 raise CheckpointError(
-                    f"a checkpoint has the counter {name!r} = {value!r}, unknown to this version of "
-                    "jcdm. Resume with the version that saved it, or from another checkpoint."
+                    f"a checkpoint has the counter {name!r} = {value!r}, unknown to this version "
+                    "of jcdm. Resume with the version that saved it, or from another checkpoint."
                 )
             setattr(self, name, value)
 
