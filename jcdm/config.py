@@ -355,7 +355,9 @@ class TrainConfig:
     ones, where poses and colours are decided. `max_minutes`: save and end after that long, for
     the same command to go on. `hang_minutes`: end a rank none of whose phases (reading a batch, a
     step, validation, saving) may take so long; 0 = never. `max_skipped_in_row`: save and end after
-    so many steps on end without a finite gradient.
+    so many steps on end without a finite gradient. `keep_checkpoints`: how many of the last ones
+    stay; `keep_best`: how many of the lowest validation loss stay besides, which is then measured
+    at every checkpoint (unless `validate_every` is 0: then none is best).
     """
 
     num_steps: int
@@ -382,6 +384,7 @@ class TrainConfig:
     picture_steps: int = 12
     checkpoint_every: int = 1000
     keep_checkpoints: int = 3
+    keep_best: int = 1
     resume: str = "auto"
     max_minutes: float | None = None
     hang_minutes: float = 60.0
@@ -405,7 +408,7 @@ class TrainConfig:
             checkpoint_every=self.checkpoint_every,
             keep_checkpoints=self.keep_checkpoints,
         )
-        _require_at_least("train", 0, noise_offset=self.noise_offset)
+        _require_at_least("train", 0, noise_offset=self.noise_offset, keep_best=self.keep_best)
         _require_share(
             "train",
             ema_decay=self.ema_decay,

@@ -23,7 +23,7 @@ from jcdm.cache.layout import (
 )
 from jcdm.cache.pictures import FileFacts, Photographs, ShownPhotograph, file_facts, show
 from jcdm.cache.reader import photograph_name
-from jcdm.cache.shards import DTYPES, read_facts, write_shard, write_text
+from jcdm.cache.shards import DTYPES, read_facts, remove_partials, write_shard, write_text
 from jcdm.data.loader import settle_threads, single_threaded
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 
@@ -73,6 +73,9 @@ class CacheBuilder:
         """
         started = time.perf_counter()
         self.folder.mkdir(parents=True, exist_ok=True)
+        if work.rank == 0:
+            remove_partials(self.folder)
+        work.wait()
         mine = [(str(p), file_facts(p)) for p in pictures[work.rank :: work.num_ranks]]
         facts = {Path(name): found for name, found in work.gather(mine)}
         first = {facts[path].sha256: path for path in reversed(sorted(facts))}

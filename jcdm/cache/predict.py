@@ -19,7 +19,14 @@ from jcdm.cache.predictions import (
     shard_name,
     write_manifest,
 )
-from jcdm.cache.shards import DTYPES, file_hash, read_facts, write_shard, write_text
+from jcdm.cache.shards import (
+    DTYPES,
+    file_hash,
+    read_facts,
+    remove_partials,
+    write_shard,
+    write_text,
+)
 from jcdm.cache.verify import TOLERANCE
 from jcdm.data.dataset import MultiViewDataset
 from jcdm.data.loader import collate, settle_threads, single_threaded
@@ -45,6 +52,9 @@ class PredictionsBuilder:
     def build(self, work: CacheWork) -> PredictionsManifest | None:
         """Build what is missing; every process calls this, the first one returns the manifest."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if work.rank == 0:
+            remove_partials(self.folder)
+        work.wait()
         plan = self._plan()
         mine = list(range(-(-plan.num_rows // plan.rows_per_shard)))[work.rank :: work.num_ranks]
         count, done = sum(len(row_places(plan, shard)) for shard in mine), 0

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_PARTIAL = re.compile(r"\..+\.\d+")
 _FACTS = "jcdm"  # one key: the format keeps several in no fixed order
 
 
@@ -45,6 +47,13 @@ def write_text(file: Path, text: str) -> None:
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, file)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove files that killed processes were writing; no other process may be writing now."""
+    for file in folder.iterdir():
+        if _PARTIAL.fullmatch(file.name):
+            file.unlink()
 
 
 def _umask() -> int:

@@ -25,6 +25,7 @@ def main(argv: Sequence[str]) -> None:
     add("--benchmark", type=str | None, default=None, help="published rows of the report's table")
     add_scoring_options(parser, needs_protocol=False)
     options = parse_command(parser, argv)
+    from jcdm.evaluation.report import REPORT_PAGE
     from jcdm.evaluation.task_runs import TaskRun, paint_run, score_run
 
     run = TaskRun(
@@ -41,7 +42,8 @@ def main(argv: Sequence[str]) -> None:
     plan = None
     if options.protocol is not None:
         scores = options.out / f"scores_{options.protocol}"
-        refuse_existing(scores)
+        if (scores / "report" / REPORT_PAGE).is_file():  # the last file: else the run was cut
+            refuse_existing(scores)
         plan = scoring_plan(options, run.folders.poses)
     paint_run(run)
     if plan is None:

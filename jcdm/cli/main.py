@@ -11,6 +11,7 @@ COMMANDS = {
     "poses": "find joints in photographs and films; draw them; fit them to another body",
     "cache": "encode every photograph once, for training; verify it",
     "train": "train a stage: prior, denoiser or motion",
+    "checkpoint": "look after the checkpoints of a run: list, verify, prune",
     "sample": "run and score a trained stage: prior, images or sequence",
     "evaluate": "score pictures by a published protocol, or paint a task first; the paper table",
     "convert": "write a training run as a folder for from_pretrained",
@@ -64,5 +65,5 @@ def run(command: Callable[[], None]) -> int:
 
 def usage() -> str:
     """Return the list of commands."""
-    rows = "\n".join(f"  {name:8} {purpose}" for name, purpose in COMMANDS.items())
+    rows = "\n".join(f"  {name:10} {purpose}" for name, purpose in COMMANDS.items())
     return f"usage: python -m jcdm COMMAND ... [--help]\n\n{rows}"

@@ -6,15 +6,17 @@ one that moved is not.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
+_ORDER = "order"  # of the names: the format sorts them
 DEFAULT_FOLDER = Path.home() / ".cache" / "jcdm" / "scores"
 
 
@@ -25,10 +27,12 @@ class ChunkStore:
         self.folder = folder
 
     def load(self, key: str) -> dict[str, np.ndarray] | None:
-        """Return a piece's arrays, or None where there is none."""
+        """Return a piece's arrays in the order they were saved, or None where there is none."""
         try:
-            return load_file(self._file(key))
-        except (FileNotFoundError, SafetensorError):
+            with safe_open(self._file(key), framework="np") as piece:
+                names = json.loads((piece.metadata() or {}).get(_ORDER, "null")) or piece.keys()
+                return {name: piece.get_tensor(name) for name in names}
+        except (FileNotFoundError, SafetensorError, ValueError):
             return None
 
     def holds(self, key: str) -> bool:
@@ -40,7 +44,8 @@ class ChunkStore:
         file = self._file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{file.name}.{os.getpid()}")
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(whole, partial, {_ORDER: json.dumps(list(whole))})
         os.replace(partial, file)
 
     def _file(self, key: str) -> Path:

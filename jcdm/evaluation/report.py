@@ -6,6 +6,7 @@ its pictures inside, so that it opens anywhere without network.
 
 import base64
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ __all__ = [
     "write_report",
 ]
 
+REPORT_PAGE = "report.html"  # written last
 FORMAT = "jcdm-report"
 VERSION = 1
 MEDIA_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif"}
@@ -62,9 +64,9 @@ def write_report(
     }
     text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
     _write(out / "report.json", text + "\n")
-    for name in ("report.md", "report.html"):
+    for name in ("report.md", REPORT_PAGE):
         _write(out / name, _render(name, {**document, "manifest_text": _indent(manifest)}, out))
-    return out / "report.html"
+    return out / REPORT_PAGE
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -160,4 +162,7 @@ def _indent(manifest: Mapping[str, Any]) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8")
+    """Write a file whole or not at all."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, file)

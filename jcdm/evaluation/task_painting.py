@@ -67,18 +67,23 @@ def paint_task(
 ) -> dict[int, str]:
     """Paint the items of a rank that are not painted yet into the folder `out`.
 
-    Pictures have the size of a frame (see `data.fit`), or that of the model's views. Returns the
-    numbers of items that were left out, with the reason. Errors: DataError for photographs that
-    cannot be read, unless they are left out, and items with more views than the grid.
+    Pictures have the size of a frame (see `data.fit`), or that of the model's views. A call of the
+    model has the same items whatever is painted already, so that a run that was cut gives the
+    pictures of one that was not. Returns the numbers of items that were left out, with the reason.
+    Errors: DataError for photographs that cannot be read, unless they are left out, and items with
+    more views than the grid.
     """
     out.mkdir(parents=True, exist_ok=True)
     mine = [item for item in items if item.number % world_size == rank]
-    missing = [item for item in mine if not all((out / name).is_file() for name in item.names)]
-    report(len(mine) - len(missing), len(mine))
+    painted = {i.number for i in mine if all((out / name).is_file() for name in i.names)}
+    report(len(painted), len(mine))
     spec, bad = pipeline.view_format(None, None), dict[int, str]()
-    for start in range(0, len(missing), batch_size):
+    for start in range(0, len(mine), batch_size):
+        call = mine[start : start + batch_size]
+        if painted.issuperset(item.number for item in call):
+            continue
         people = []
-        for item in missing[start : start + batch_size]:
+        for item in call:
             try:
                 people.append(_prepare(item, out, spec))
             except DataError as error:
@@ -87,7 +92,8 @@ def paint_task(
                 bad[item.number] = str(error)
         if people:
             _paint(pipeline, people, options, seed)
-        report(len(mine) - len(missing) + min(start + batch_size, len(missing)), len(mine))
+        painted.update(item.number for item in call)
+        report(len(painted), len(mine))
     return bad
 
 
@@ -110,7 +116,8 @@ def _paint(
     painted = to_pil(pipeline.decode(latents, batch.present & ~batch.visible))
     targets = (target for person in people for target in person.targets)
     for target, picture in zip(targets, painted, strict=True):
-        save_picture(take_frame(picture, target.placement), target.file)
+        if not target.file.is_file():
+            save_picture(take_frame(picture, target.placement), target.file)
 
 
 def _reference(view: ViewRecord, spec: ViewFormat) -> View:

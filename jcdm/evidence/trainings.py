@@ -11,7 +11,7 @@ from jcdm.cli.options import read_config
 from jcdm.config import Config
 from jcdm.errors import ConfigError, JCDMError
 from jcdm.evidence.plan import EvidencePlan, Training
-from jcdm.training.parts import FINAL
+from jcdm.training.checkpoint_folders import FINAL
 
 logger = logging.getLogger(__name__)
 FILES = {"prior": "stage1_prior", "denoiser": "stage2_denoiser", "motion": "stage2_motion"}

@@ -2,9 +2,9 @@
 
 import json
 import logging
-import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +14,33 @@ from jcdm.config import Config
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.folders import remove_folder, remove_leftovers, verify_folder, write_folder
 from jcdm.plain import to_plain, to_yaml
+from jcdm.training.checkpoint_folders import (
+    FOLDER,
+    STATE_FILE,
+    list_checkpoints,
+    look_into,
+    newest_whole,
+    read_state,
+)
 from jcdm.training.engine import ENGINE_FOLDER, OPTIMIZER_FILE, Gathered, PlainEngine
+from jcdm.training.retention import surplus_checkpoints
 from jcdm.training.state import RunState
 from jcdm.training.weights import check_tensors, read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "checkpoints"
 EMA_FILE = "ema.safetensors"
-STATE_FILE = "state.json"
 CONFIG_FILE = "config.yaml"
 _NOT_COMPARED = (
     *("run.out", "data.num_workers", "train.resume", "train.num_threads"),
     *("train.max_minutes", "train.hang_minutes", "train.max_skipped_in_row"),
+    *("train.keep_checkpoints", "train.keep_best"),
 )
-_NAME = re.compile(r"step_(\d+)")
 _SPARE = ".engine-state"
 
 
-def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
-    """List (step, folder) of a run, whole or not, in the order of the steps."""
-    folders = (run / FOLDER).glob("step_*")
-    named = ((_NAME.fullmatch(folder.name), folder) for folder in folders)
-    return sorted((int(match.group(1)), folder) for match, folder in named if match)
-
-
 def save_checkpoint(run: Path, state: RunState, config: Config) -> Path:
-    """Write the state below `run`, then remove the oldest checkpoints beyond the number to keep.
+    """Write the state below `run`, then remove checkpoints that are neither recent nor best.
 
     All processes call it; the main one writes, the others add what an engine shares out.
     """
@@ -55,10 +55,23 @@ def save_checkpoint(run: Path, state: RunState, config: Config) -> Path:
     gathered = engine.gather(state, spare)
     if accelerator.is_main_process:
         write_folder(target, lambda folder: _fill(folder, state, gathered, config))
-        for _, old in list_checkpoints(run)[: -config.train.keep_checkpoints]:
-            remove_folder(old)
+        _remove_surplus(run, state.progress.step, config)
     accelerator.wait_for_everyone()
     return target
+
+
+def _remove_surplus(run: Path, step: int, config: Config) -> None:
+    """Remove what `train.keep_checkpoints` and `train.keep_best` do not keep.
+
+    Bytes are not read again for it: names and sizes say what is whole. Checkpoints of later steps
+    were passed over at the resume; they neither count nor go, and their steps come again.
+    """
+    found = [look_into(at, f, checksums=False) for at, f in list_checkpoints(run) if at <= step]
+    train = config.train
+    for old in surplus_checkpoints(
+        found, keep_last=train.keep_checkpoints, keep_best=train.keep_best
+    ):
+        remove_folder(old.folder)
 
 
 def _fill(folder: Path, state: RunState, gathered: Gathered, config: Config) -> None:
@@ -81,15 +94,18 @@ def _counters(state: RunState) -> dict[str, object]:
         "ema": {"num_updates": state.averages.num_updates},
         "scaler": None if state.scaler is None else state.scaler.state_dict(),
         "samples_a_step": state.samples_a_step,
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
 def find_checkpoint(run: Path, resume: str) -> Path | None:
     """Choose what to resume from: `auto` = the newest whole one of the run, `never`, or a folder.
 
-    A damaged checkpoint is passed over with a warning that names it. Errors: CheckpointError when
+    A damaged checkpoint is passed over with a warning that names it; what a killed process left
+    half done beside them is cleaned up. Errors: CheckpointError when
     none is whole or the folder named is not; ConfigError where a run would mix with another one.
     """
+    remove_leftovers(run / FOLDER)
     existing = list_checkpoints(run)
     if resume == "auto":
         return newest_whole(existing)
@@ -101,22 +117,6 @@ def find_checkpoint(run: Path, resume: str) -> Path | None:
             )
         return None
     return _named_checkpoint(Path(resume), existing)
-
-
-def newest_whole(existing: list[tuple[int, Path]]) -> Path | None:
-    """Return the last checkpoint that is not damaged; None where there is none at all."""
-    for _, folder in reversed(existing):
-        try:
-            verify_folder(folder)
-            return folder
-        except CheckpointError as error:
-            logger.warning("passed over a checkpoint: %s", error)
-    if existing:
-        raise CheckpointError(
-            f"none of the {len(existing)} checkpoints in {existing[0][1].parent} is whole. "
-            "Choose another run.out, or name a folder with train.resume=DIR."
-        )
-    return None
 
 
 def _named_checkpoint(folder: Path, existing: list[tuple[int, Path]]) -> Path:
@@ -140,7 +140,7 @@ def load_checkpoint(folder: Path, state: RunState) -> None:
     All processes call it. Another number of them continues with the same samples as long as they
     see equally many a step together, batch_size x accumulation x processes; else it is logged.
     """
-    saved = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    saved = read_state(folder)
     if saved["part"] != state.part:
         raise CheckpointError(
             f"{folder} is a checkpoint of the {saved['part']}, expected one of the {state.part}. "
@@ -155,8 +155,9 @@ def load_checkpoint(folder: Path, state: RunState) -> None:
     averages = read_tensors(folder / EMA_FILE)
     check_tensors(averages, state.parameters, folder / EMA_FILE)
     state.progress.restore(saved["progress"])
-    state.averages.load(averages, **saved["ema"], num_skipped=state.progress.num_skipped)
-    if state.scaler is not None and saved["scaler"] is not None:
+    num_updates = saved["ema"]["num_updates"]
+    state.averages.load(averages, num_updates=num_updates, num_skipped=state.progress.num_skipped)
+    if state.scaler is not None and saved.get("scaler") is not None:
         state.scaler.load_state_dict(saved["scaler"])
     _compare_batches(saved.get("samples_a_step", 0), state.samples_a_step)
 

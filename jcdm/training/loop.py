@@ -34,18 +34,21 @@ class Watch:
     """Something looked at every so many steps (0 = never) and after the last one.
 
     look: called on every rank; returns scalars for metrics.jsonl. at_start: look also before the
-    first step, at what the run starts from.
+    first step, at what the run starts from. also_every: further steps, where `every` is not 0.
     """
 
     every: int
     look: Callable[[int], Mapping[str, float]]
     at_start: bool = False
+    also_every: int = 0
 
     def is_due(self, step: int, num_steps: int) -> bool:
         """Say whether to look after this step; step 0 is before the first one."""
         if step == 0:
             return self.every > 0 and self.at_start
-        return self.every > 0 and (step % self.every == 0 or step == num_steps)
+        periods = [period for period in (self.every, self.also_every) if period > 0]
+        is_due = step == num_steps or any(step % period == 0 for period in periods)
+        return self.every > 0 and is_due
 
 
 class Trainer:
@@ -110,6 +113,7 @@ class Trainer:
             while progress.step < self.config.train.num_steps and reason is None:
                 output = self._update(batches, tally)
                 row = self._observe(output, tally) | self._look(watches)
+                progress.validation_loss = row.get("validation_loss")
                 progress.seconds = time.perf_counter() - started
                 report.advance(progress.step, row.get("loss"))
                 if row:

@@ -1,20 +1,26 @@
 """Trained parts as folders: load one from wherever it stands, and export one for shipping."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from jcdm.errors import CheckpointError
-from jcdm.folders import verify_folder, write_folder
+from jcdm.folders import MANIFEST, verify_folder, write_folder
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
-from jcdm.training.checkpoint import EMA_FILE, STATE_FILE, list_checkpoints, newest_whole
+from jcdm.training.checkpoint import EMA_FILE
+from jcdm.training.checkpoint_folders import (
+    FINAL,
+    STATE_FILE,
+    list_checkpoints,
+    newest_whole,
+    read_state,
+)
 from jcdm.training.weights import load_module, read_folder_tensors, read_tensors
 
 PARTS: dict[str, Any] = {"prior": AppearancePriorTransformer, "denoiser": JCDMDenoiser}
-FINAL = "final"
+CONFIG = "config.json"
 
 
 def load_part(source: Path, part: str, key: str) -> Any:
@@ -24,11 +30,20 @@ def load_part(source: Path, part: str, key: str) -> Any:
     checkpoint). Errors: CheckpointError naming the configuration `key` and the folder.
     """
     folder = weights_folder(source)
+    if (folder / STATE_FILE).is_file():
+        verify_folder(folder)
+    elif (folder / MANIFEST).is_file() and (folder / CONFIG).is_file():
+        verify_folder(folder, is_passed_on=True)
+    return _read_part(folder, part, key)
+
+
+def _read_part(folder: Path, part: str, key: str) -> Any:
+    """Read a part from a verified folder of weights."""
     is_checkpoint = (folder / STATE_FILE).is_file()
     weights = folder / part if is_checkpoint else folder
-    if not (weights / "config.json").is_file():
+    if not (weights / CONFIG).is_file():
         raise CheckpointError(
-            f"{key}: no {part} in {source}; expected a folder with config.json and *.safetensors, "
+            f"{key}: no {part} in {folder}; expected a folder with config.json and *.safetensors, "
             "a checkpoint, or the folder of a run."
         )
     kind = PARTS[part]
@@ -53,7 +68,7 @@ def weights_folder(source: Path) -> Path:
 
     A folder that is no run is returned as it is.
     """
-    if (source / FINAL / "config.json").is_file():
+    if (source / FINAL / CONFIG).is_file():
         return source / FINAL
     return newest_whole(list_checkpoints(source)) or source
 
@@ -74,8 +89,12 @@ def export_part(source: Path, out: Path, *, dtype: torch.dtype = torch.float32) 
                 "Train first, or check the path."
             )
         folder = newest
-    part = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))["part"]
-    model = load_part(folder, part, "checkpoint")
+    part = read_state(folder)["part"]
+    if part not in PARTS:
+        raise CheckpointError(
+            f"{folder} is a checkpoint of {part!r}; expected one of {', '.join(PARTS)}."
+        )
+    model = _read_part(folder, part, "checkpoint")
     torch.nn.Module.to(model, dtype=dtype)  # diffusers' own `to` warns at every cast
     write_folder(out, model.save_pretrained)
     return out

@@ -26,10 +26,11 @@ from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
 from jcdm.records import Batch
 from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
+from jcdm.training.checkpoint_folders import FINAL
 from jcdm.training.cpu_attention import float_attention_for_gradients
 from jcdm.training.kept_predictions import attach_predictions
 from jcdm.training.loop import Trainer
-from jcdm.training.parts import FINAL, export_part
+from jcdm.training.parts import export_part
 from jcdm.training.people import checked_cache, training_people, unseen_people
 from jcdm.training.stages.build import build_stage
 from jcdm.training.watches import build_watches

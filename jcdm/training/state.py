@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import NoneType
 from typing import Any
 
 from torch import nn
 
+from jcdm.errors import CheckpointError
 from jcdm.training.ema import ParameterAverages
+
+_JSON_TYPES = {int: (int,), float: (int, float), NoneType: (float, NoneType)}
 
 
 @dataclass(slots=True)
@@ -17,6 +21,7 @@ class Progress:
     num_skipped: steps whose gradient was not finite, which left the weights as they were; in_row
     counts those since the last step taken, longest_skipped the most there ever were in a row.
     Sums and skips are those of the last reading (`StepTally`), step and num_images of now.
+    validation_loss: of the averaged weights after this very step, None where it was not measured.
     """
 
     step: int = 0
@@ -28,14 +33,21 @@ class Progress:
     loss_sum: float = 0.0
     grad_norm_sum: float = 0.0
     num_summed: int = 0
+    validation_loss: float | None = None
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | None]:
         """Return the counters as JSON can hold them."""
         return asdict(self)
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take over saved counters."""
+        """Take over saved counters. Errors: CheckpointError for others than these."""
+        fresh = asdict(Progress())
         for name, value in saved.items():
+            if name not in fresh or type(value) not in _JSON_TYPES[type(fresh[name])]:
+                raise CheckpointError(
+                    f"a checkpoint has the counter {name!r} = {value!r}, unknown to this version "
+                    "of jcdm. Resume with the version that saved it, or from another checkpoint."
+                )
             setattr(self, name, value)
 
 

@@ -14,8 +14,12 @@ NUM_PREVIEWED = 4
 
 
 def build_watches(trainer: Trainer, people: MultiViewDataset) -> list[Watch]:
-    """Watch the averaged weights at work on unseen people, as often as `train` says."""
+    """Watch the averaged weights at work on unseen people, as often as `train` says.
+
+    The loss is measured at every checkpoint too, where the best ones are to stay.
+    """
     train = trainer.config.train
+    with_checkpoints = train.checkpoint_every if train.keep_best else 0
 
     def validate(step: int) -> dict[str, float]:
         return validation_scalars(
@@ -31,7 +35,12 @@ def build_watches(trainer: Trainer, people: MultiViewDataset) -> list[Watch]:
         return _preview(trainer, people, step)
 
     return [
-        Watch(every=train.validate_every, look=validate, at_start=True),
+        Watch(
+            every=train.validate_every,
+            also_every=with_checkpoints,
+            look=validate,
+            at_start=True,
+        ),
         Watch(every=train.picture_every, look=preview),
     ]
 

@@ -54,6 +54,7 @@ def test_what_is_kept_is_not_computed_again(tmp_path: Path) -> None:
     whole = measure(NUMBERS, first, work)
     kept = measure(NUMBERS, again, work)
     assert first.computed == GOOD and not again.computed
+    assert list(kept.values) == list(whole.values) == ["square", "row"], "the order is kept too"
     assert np.array_equal(kept.values["square"], whole.values["square"]) and kept.bad == whole.bad
     other = Squares(identity="other squares")
     measure(NUMBERS, other, work)

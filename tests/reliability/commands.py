@@ -1,0 +1,79 @@
+"""Start commands that may be killed, in fresh processes or in children of one that is ready."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+KILLED = -9
+_SERVER = Path(__file__).with_name("fork_server.py")
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How a command ended: its exit code, KILLED if it was, seconds, and what it printed."""
+
+    code: int
+    seconds: float
+    printed: str
+
+
+Run = Callable[[list[str], float | None], Attempt]  # words, and seconds after which to kill
+
+
+class ForkedCommands:
+    """Runs commands in children of a process that has imported everything; call `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count = folder, 0
+        self.server = subprocess.Popen(
+            [sys.executable, str(_SERVER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+        )
+
+    def __call__(self, words: list[str], kill_after: float | None) -> Attempt:
+        self.count += 1
+        log = self.folder / f"printed-{self.count}.txt"
+        request = {"words": words, "kill_after": kill_after, "log": str(log)}
+        assert self.server.stdin is not None and self.server.stdout is not None
+        self.server.stdin.write(json.dumps(request) + "\n")
+        self.server.stdin.flush()
+        found = json.loads(self.server.stdout.readline())
+        printed = log.read_text(encoding="utf-8") if log.is_file() else ""
+        return Attempt(printed=printed, **found)
+
+    def close(self) -> None:
+        """End the process that forks."""
+        assert self.server.stdin is not None
+        self.server.stdin.close()
+        self.server.wait(timeout=60)
+
+
+def run_fresh(words: list[str], kill_after: float | None) -> Attempt:
+    """Run `python -m jcdm ...` as a user does."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jcdm", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=_environment(),
+    )
+    try:
+        printed, _ = process.communicate(timeout=kill_after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        printed, _ = process.communicate()
+    return Attempt(process.returncode, time.perf_counter() - started, printed)
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(_REPOSITORY), "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,80 @@
+"""Run commands in forked children, which may be killed: everything is imported only once.
+
+    python fork_server.py < requests > answers
+
+A request is a line of JSON: `words` of the command, `kill_after` (seconds, or null), `log` (a file
+that takes what it prints). The answer: `code` (-9 where it was killed) and `seconds`.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from typing import Any
+
+
+def import_everything() -> None:
+    """Import what the commands import when they run, with small pieces for the caches."""
+    import tensorboard.summary.writer.event_file_writer  # noqa: F401
+    import torch
+
+    import jcdm.cache.build
+    import jcdm.cache.predict
+    import jcdm.cli.cache
+    import jcdm.cli.evaluate
+    import jcdm.cli.evaluate_pipeline
+    import jcdm.cli.score_printing
+    import jcdm.cli.train
+    import jcdm.evaluation.score_report
+    import jcdm.evaluation.task_runs
+    import jcdm.training.encoder_cache
+    import jcdm.training.kept_predictions
+    import jcdm.training.run
+
+    torch.set_num_threads(1)
+    jcdm.cache.build.ROWS_PER_SHARD = 8
+    jcdm.cache.predict.ROWS_PER_SHARD = 8
+
+
+def run_child(words: list[str], log: str) -> None:
+    """Be the command: print into the log, and end as `python -m jcdm` would."""
+    from jcdm.cli.main import main
+
+    code = 70  # a traceback
+    try:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        code = main(words)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Run one command, and kill it when its time is over."""
+    started = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        run_child(request["words"], request["log"])
+    watched = os.pidfd_open(child)
+    try:
+        ended, _, _ = select.select([watched], [], [], request["kill_after"])
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+    finally:
+        os.close(watched)
+    _, status = os.waitpid(child, 0)
+    seconds = time.perf_counter() - started
+    return {"code": os.waitstatus_to_exitcode(status), "seconds": seconds}
+
+
+if __name__ == "__main__":
+    import_everything()
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
