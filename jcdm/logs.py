@@ -129,11 +129,17 @@ class MetricsLog:
 def _append_line(path: Path, line: str) -> None:
     """Append a line and hand it to the operating system at once; no file stays open.
 
-    Errors: JCDMError when the disk refuses, as a full one does.
+    Errors: JCDMError when the disk refuses.
     """
+    with disk_errors(path), path.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what a full or read-only disk raises into one JCDMError that names what is written."""
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        yield
     except OSError as error:
         raise JCDMError(
             f"cannot write {path}: {error.strerror or error}. Free disk space or check its "

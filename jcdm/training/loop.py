@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jcdm.config import Config
 from jcdm.errors import ConfigError, JCDMError
-from jcdm.logs import MetricsLog
+from jcdm.logs import MetricsLog, disk_errors
 from jcdm.records import Batch, StepOutput
 from jcdm.training.checkpoint import load_checkpoint, save_checkpoint
 from jcdm.training.ema import ParameterAverages
@@ -238,7 +238,8 @@ class Trainer:
             "images": progress.num_images,
             "seconds": round(progress.seconds, 3),
         }
-        self.accelerator.log(row, step=progress.step)
+        with disk_errors(self.config.run.out / "tensorboard"):
+            self.accelerator.log(row, step=progress.step)
         if self.accelerator.is_main_process:
             report.write_line(progress.step, row)
             if log is not None:

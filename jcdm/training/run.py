@@ -33,6 +33,7 @@ from jcdm.training.loop import Trainer
 from jcdm.training.parts import export_part
 from jcdm.training.people import checked_cache, training_people, unseen_people
 from jcdm.training.stages.build import build_stage
+from jcdm.training.trackers import closing_trackers, start_trackers
 from jcdm.training.watches import build_watches
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
     keep_freed_memory(accelerator.device)
     setup_logging(config.run.out / LOG_FILE, is_main=accelerator.is_main_process)
     try:
-        with quiet_libraries(), _fast_attention(accelerator):
+        with quiet_libraries(), _fast_attention(accelerator), closing_trackers(accelerator):
             _train(kind, config, accelerator)
     except (RuntimeError, MemoryError) as error:
         from jcdm.training.relief import is_out_of_memory, out_of_memory_line
@@ -69,8 +70,6 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
             raise
         raise JCDMError(out_of_memory_line(kind, config)) from error
     finally:
-        for tracker in accelerator.trackers:  # `end_training` would end the process group too
-            tracker.finish()
         close_logging()
     return None
 
@@ -151,7 +150,7 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
             logger.warning("resuming with other values than before of: %s", ", ".join(changed))
         trainer.resume(checkpoint)
     start_step = trainer.state.progress.step
-    _start_trackers(accelerator, start_step)
+    start_trackers(accelerator, start_step)
     batches = _batches(people, config, accelerator, start_step)
     with trainer.heartbeat.watched(), trainer.heartbeat.named_errors():
         reason = trainer.run(
@@ -224,12 +223,6 @@ def _open_metrics(config: Config, accelerator: Accelerator, start_step: int) -> 
     if not accelerator.is_main_process:
         return None
     return MetricsLog(config.run.out / METRICS_FILE, start_step=start_step)
-
-
-def _start_trackers(accelerator: Accelerator, start_step: int) -> None:
-    """Open TensorBoard's files; events of steps that will be done again are purged."""
-    options = {"tensorboard": {"purge_step": start_step + 1 if start_step else 0}}
-    accelerator.init_trackers("tensorboard", init_kwargs=options)
 
 
 def _fast_attention(accelerator: Accelerator) -> AbstractContextManager[object]:

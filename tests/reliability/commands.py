@@ -39,15 +39,24 @@ class ForkedCommands:
             env=_environment(),
         )
 
-    def __call__(self, words: list[str], kill_after: float | None) -> Attempt:
+    def __call__(
+        self,
+        words: list[str],
+        kill_after: float | None,
+        *,
+        act: str = "kill",
+        wait_for: tuple[Path, int] | None = None,
+    ) -> Attempt:
+        """Run a command; act on it so many seconds after it began, or after a file has n lines."""
         self.count += 1
         log = self.folder / f"printed-{self.count}.txt"
-        request = {"words": words, "kill_after": kill_after, "log": str(log)}
+        request = {"words": words, "kill_after": kill_after, "log": str(log), "act": act}
+        request["wait_for"] = wait_for and (str(wait_for[0]), wait_for[1])
         assert self.server.stdin is not None and self.server.stdout is not None
         self.server.stdin.write(json.dumps(request) + "\n")
         self.server.stdin.flush()
         found = json.loads(self.server.stdout.readline())
-        printed = log.read_text(encoding="utf-8") if log.is_file() else ""
+        printed = log.read_text(encoding="utf-8") + found.pop("said")
         return Attempt(printed=printed, **found)
 
     def close(self) -> None:

@@ -3,11 +3,15 @@
     python fork_server.py < requests > answers
 
 A request is a line of JSON: `words` of the command, `kill_after` (seconds, or null), `log` (a file
-that takes what it prints). The answer: `code` (-9 where it was killed) and `seconds`.
+that takes what it prints). `wait_for` (a file and a number of lines, or null): the seconds count
+from when it has so many. `act`: what is done then: kill (SIGKILL), terminate (SIGTERM), or
+fill_disk: from then on no file grows by a byte, and the command prints into a pipe. The answer:
+`code` (-9 where it was killed), `seconds`, and `said`: what came through the pipe.
 """
 
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -39,13 +43,12 @@ def import_everything() -> None:
     jcdm.cache.predict.ROWS_PER_SHARD = 8
 
 
-def run_child(words: list[str], log: str) -> None:
-    """Be the command: print into the log, and end as `python -m jcdm` would."""
+def run_child(words: list[str], out: int) -> None:
+    """Be the command: print into `out`, and end as `python -m jcdm` would."""
     from jcdm.cli.main import main
 
     code = 70  # a traceback
     try:
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(out, 1)
         os.dup2(out, 2)
         code = main(words)
@@ -57,21 +60,54 @@ def run_child(words: list[str], log: str) -> None:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Run one command, and kill it when its time is over."""
+    """Run one command, and act on it when its time has come."""
     started = time.perf_counter()
+    listened, pipe = os.pipe()
+    fills = request["act"] == "fill_disk"
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     child = os.fork()
     if child == 0:
-        run_child(request["words"], request["log"])
+        run_child(request["words"], pipe if fills else log)
+    os.close(pipe)
+    os.close(log)
     watched = os.pidfd_open(child)
     try:
-        ended, _, _ = select.select([watched], [], [], request["kill_after"])
-        if not ended:
-            os.kill(child, signal.SIGKILL)
+        if has_begun(request["wait_for"], watched) and not ends(watched, request["kill_after"]):
+            act(request["act"], child)
     finally:
         os.close(watched)
+    with open(listened, encoding="utf-8") as heard:
+        said = heard.read() if fills else ""
     _, status = os.waitpid(child, 0)
     seconds = time.perf_counter() - started
-    return {"code": os.waitstatus_to_exitcode(status), "seconds": seconds}
+    return {"code": os.waitstatus_to_exitcode(status), "seconds": seconds, "said": said}
+
+
+def ends(watched: int, seconds: float | None) -> bool:
+    """Wait for the end of a process, so long at most; say whether it came."""
+    return bool(select.select([watched], [], [], seconds)[0])
+
+
+def has_begun(wait_for: tuple[str, int] | None, watched: int) -> bool:
+    """Wait until a file has so many lines; False where the process ends before."""
+    while wait_for is not None:
+        file, num_lines = wait_for
+        if os.path.exists(file):
+            with open(file, encoding="utf-8") as lines:
+                if sum(1 for _ in lines) >= num_lines:
+                    return True
+        if ends(watched, 0.002):
+            return False
+    return True
+
+
+def act(what: str, child: int) -> None:
+    """Kill or terminate a process, or let the system refuse every byte it writes to a file."""
+    if what == "fill_disk":
+        hard = resource.prlimit(child, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(child, resource.RLIMIT_FSIZE, (0, hard))
+    else:
+        os.kill(child, signal.SIGKILL if what == "kill" else signal.SIGTERM)
 
 
 if __name__ == "__main__":
