@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from jcdm import folders
 from jcdm.errors import CheckpointError
@@ -169,3 +171,14 @@ def test_a_file_that_no_manifest_names_is_damage_unless_people_may_add_some(writ
     (written / "part" / "more.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"holds part/more\.safetensors"):
         verify_folder(written, is_passed_on=True)
+
+
+def test_a_library_that_cannot_write_is_a_full_disk_too(tmp_path: Path) -> None:
+    """safetensors reports what a disk refuses by an error of its own."""
+
+    def fill(folder: Path) -> None:
+        save_file({"a": torch.zeros(1)}, folder / "not there" / "a.safetensors")
+
+    with pytest.raises(CheckpointError, match=r"cannot write .*: .*No such file"):
+        write_folder(tmp_path / "new", fill)
+    assert list(tmp_path.iterdir()) == []
