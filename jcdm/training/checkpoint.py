@@ -101,8 +101,8 @@ def find_checkpoint(run: Path, resume: str) -> Path | None:
     """Choose what to resume from: `auto` = the newest whole one of the run, `never`, or a folder.
 
     A damaged checkpoint is passed over with a warning that names it; what a killed process left
-    half done beside them is cleaned up. Errors: CheckpointError when
-    none is whole or the folder named is not; ConfigError where a run would mix with another one.
+    half done is cleaned up. Errors: CheckpointError when none is whole or the folder named is not;
+    ConfigError where a run would mix with another one.
     """
     remove_leftovers(run / FOLDER)
     existing = list_checkpoints(run)
