@@ -84,13 +84,10 @@ def _storage_table(configs: Mapping[str, Config]) -> Iterator[str]:
         ]
         for view in VIEWS
     ]
-    rows += [
-        [
-            f"{kind}: {config.train.keep_checkpoints} checkpoints",
-            f"{config.train.keep_checkpoints * checkpoint_bytes(kind) / GB:.1f}",
-        ]
-        for kind, config in configs.items()
-    ]
+    for kind, config in configs.items():
+        number = config.train.keep_checkpoints + config.train.keep_best
+        name = f"{kind}: {number} checkpoints, the last and the best"
+        rows.append([name, f"{number * checkpoint_bytes(kind) / GB:.1f}"])
     yield table("Storage", ["What", "GB"], rows)
 
 

@@ -102,8 +102,8 @@ def find_checkpoint(run: Path, resume: str) -> Path | None:
     """Choose what to resume from: `auto` = the newest whole one of the run, `never`, or a folder.
 
     A damaged checkpoint is passed over with a warning that names it; what a killed process left
-    half done beside them is cleaned up. Errors: CheckpointError when
-    none is whole or the folder named is not; ConfigError where a run would mix with another one.
+    half done is cleaned up. Errors: CheckpointError when none is whole or the folder named is not;
+    ConfigError where a run would mix with another one.
     """
     remove_leftovers(run / FOLDER)
     existing = list_checkpoints(run)
@@ -175,11 +175,25 @@ def _compare_batches(before: int, now: int) -> None:
 
 def changed_keys(folder: Path, config: Config) -> list[str]:
     """List the configuration keys whose values differ from those stored with a checkpoint."""
-    stored = dict(_leaves(yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))))
+    stored = dict(_leaves(_stored_config(folder)))
     current = dict(_leaves(to_plain(config, folder)))
     names = sorted(stored.keys() | current.keys())
     different = [name for name in names if stored.get(name) != current.get(name)]
     return [name for name in different if name not in _NOT_COMPARED]
+
+
+def _stored_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    try:
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        stored = None
+    if not isinstance(stored, dict):
+        raise CheckpointError(
+            f"{path} holds no configuration; expected the YAML that a checkpoint is saved with. "
+            "Resume from another checkpoint with train.resume=DIR, or remove the folder."
+        )
+    return stored
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

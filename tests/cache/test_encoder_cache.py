@@ -305,3 +305,13 @@ def test_what_is_no_cache_is_one_line(tmp_path: Path, index: Path, text: str | N
 def test_the_manifest_says_what_it_is(builder: CacheBuilder, cache: EncoderCache) -> None:
     content = json.loads((builder.folder / MANIFEST).read_text())
     assert content["format"] == "jcdm-encoder-cache" and content["identity"]["fit"] == "letterbox"
+
+
+def test_what_killed_processes_were_writing_is_removed(
+    builder: CacheBuilder, cache: EncoderCache, index: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(builder.folder, tmp_path / "cache")
+    left = tmp_path / "cache" / f".{shard_name(0)}.123"
+    left.write_bytes(b"half")
+    replace(builder, folder=tmp_path / "cache").build(pictures(index), index, CacheWork())
+    assert not left.exists() and (tmp_path / "cache" / shard_name(0)).is_file()

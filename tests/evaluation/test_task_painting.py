@@ -107,6 +107,20 @@ def test_a_cut_run_paints_what_is_missing_and_nothing_else(
     assert set(pictures(tmp_path)) == set(whole)
 
 
+def test_a_call_of_the_model_has_the_same_items_after_a_cut(
+    world: Path, pipeline: JCDMPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, ...]] = []
+    paint = pipeline.paint
+    monkeypatch.setattr(
+        pipeline, "paint", lambda b, *more: calls.append(b.subjects) or paint(b, *more)
+    )
+    paint_task(pipeline, items(world), tmp_path, OPTIONS, batch_size=2)
+    next(path for path in sorted(tmp_path.iterdir()) if "+" in path.name).unlink()
+    paint_task(pipeline, items(world), tmp_path, OPTIONS, batch_size=2)
+    assert [len(call) for call in calls] == [2, 1, 2] and calls[2] == calls[0]
+
+
 @contextmanager
 def framed(pipeline: JCDMPipeline, fit: str) -> Iterator[None]:
     before = pipeline.config["fit"]
@@ -230,6 +244,10 @@ def test_the_command_paints_scores_and_goes_on(
     assert manifest["num_items"] == 3 and manifest["config"]["num_steps"] == 1
     assert main(words(world, tmp_path, "--protocol", "strict")) == 1
     assert "exists; choose a new folder" in capsys.readouterr().err
+    page = scores / "report" / "report.html"
+    page.unlink()  # as a command that was cut before its last file leaves it
+    assert main(words(world, tmp_path, "--protocol", "strict")) == 0 and page.is_file()
+    capsys.readouterr()
     assert main(words(world, tmp_path, "--batch_size", "0")) == 1
     assert "--batch_size is 0" in capsys.readouterr().err
     assert main(words(world, tmp_path, "--seeds", "1", "1")) == 1

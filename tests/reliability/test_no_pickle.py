@@ -15,7 +15,7 @@ from training_world import tiny_config
 
 from jcdm.errors import CheckpointError
 from jcdm.folders import MANIFEST, write_folder
-from jcdm.training.checkpoint import load_checkpoint
+from jcdm.training.checkpoint import changed_keys, load_checkpoint
 from jcdm.training.checkpoint_folders import list_checkpoints, read_state
 from jcdm.training.parts import export_part, load_part
 from jcdm.training.run import run_training
@@ -41,11 +41,15 @@ def test_unpickling_is_seen() -> None:
     assert found
 
 
+def steps(number: int) -> dict[str, int]:
+    return {"num_steps": number, "checkpoint_every": 1, "picture_every": 2, "validate_every": 2}
+
+
 def test_a_run_is_written_and_read_without_pickles(world: Path, tmp_path: Path) -> None:
-    config = tiny_config(world, tmp_path / "run", "denoiser", num_steps=2, picture_every=2)
+    config = tiny_config(world, tmp_path / "run", "denoiser", **steps(1))
     with watched_pickles() as found:
         run_training("denoiser", config)
-        later = tiny_config(world, tmp_path / "run", "denoiser", num_steps=4, picture_every=2)
+        later = tiny_config(world, tmp_path / "run", "denoiser", **steps(2))
         run_training("denoiser", later)
         load_part(tmp_path / "run", "denoiser", "run")
     assert not found
@@ -138,6 +142,18 @@ def test_counters_of_a_stranger_are_refused_in_one_line(
     rewrite(checkpoint, "state.json", json.dumps(rewritten).encode())
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(checkpoint, new_trainer(toy_config(tmp_path)).state)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- 1", "a: [", "a: !!python/object/apply:os.getcwd []", "\xff", "[" * 5000]
+)
+def test_a_configuration_of_a_stranger_is_refused_in_one_line(
+    checkpoint: Path, tmp_path: Path, text: str
+) -> None:
+    rewrite(checkpoint, "config.yaml", text.encode("latin-1"))
+    with pytest.raises(CheckpointError, match="holds no configuration; expected") as error:
+        changed_keys(checkpoint, toy_config(tmp_path))
     assert "\n" not in str(error.value)
 
 

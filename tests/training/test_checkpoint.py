@@ -198,6 +198,8 @@ def test_leftovers_of_a_killed_process_are_removed_and_never_taken_for_checkpoin
     leftover = tmp_path / "checkpoints" / ".step_0000009.partial-123"
     leftover.mkdir(parents=True)
     assert find_checkpoint(tmp_path, "auto") is None
+    assert not leftover.exists(), "where a run has no step left, nothing is saved that cleans up"
+    leftover.mkdir()
     run_toy(tmp_path, 2)
     assert not leftover.exists()
 

@@ -1,6 +1,7 @@
 """Which checkpoints stay: the last ones, the best ones, and never at the cost of a whole one."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,11 @@ def test_a_resumed_run_keeps_the_same_ones(tmp_path: Path, cut: int) -> None:
 
 def test_a_damaged_newer_checkpoint_takes_no_place_of_a_whole_one(tmp_path: Path) -> None:
     run_toy(tmp_path, 4, checkpoint_every=1, keep_checkpoints=4)
-    (tmp_path / "checkpoints" / "step_0000004" / "state.json").unlink()
+    shutil.rmtree(tmp_path / "checkpoints" / "step_0000003")
+    file = tmp_path / "checkpoints" / "step_0000004" / "ema.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # what sizes alone do not show
+    assert find_checkpoint(tmp_path, "auto") == tmp_path / "checkpoints" / "step_0000002"
     run_toy(
         tmp_path,
         3,

@@ -30,6 +30,7 @@ def unpack(archive: Path, target: Path, password: str | None = None) -> Path:
             members = opened.infolist()
             _check(archive, members, target)
             key = _password(archive, members, password)
+            shutil.rmtree(partial, ignore_errors=True)  # of a killed process of the same number
             partial.mkdir(parents=True)
             for member in members:
                 _extract(opened, member, partial, key)

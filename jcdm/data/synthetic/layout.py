@@ -63,6 +63,7 @@ def write_dataset(
 def _write(shoot: Shoot, stills: list[Job], moving: list[Job], out: Path, num_workers: int) -> None:
     """Draw everything into the temporary folder and rename it to `out`."""
     root = shoot.root
+    shutil.rmtree(root, ignore_errors=True)  # of a killed process that had the same number
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         for split in SPLITS:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -138,6 +139,13 @@ def test_an_empty_folder_is_used_and_nothing_else_is_left(tmp_path: Path) -> Non
     write_dataset(out, num_identities=1, seed=0, size=SIZE, num_views=1)
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]
     assert (out / "index.json").is_file() and not (out / "sequences.json").exists()
+
+
+def test_leftovers_of_a_killed_process_of_the_same_number_are_no_hindrance(tmp_path: Path) -> None:
+    left = tmp_path / f".people.partial-{os.getpid()}" / "train_highres"
+    left.mkdir(parents=True)
+    write_dataset(tmp_path / "people", num_identities=1, seed=0, size=SIZE, num_views=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["people"]
 
 
 def test_a_full_folder_is_refused(tmp_path: Path) -> None:
