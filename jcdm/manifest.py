@@ -85,6 +85,11 @@ def code_identity(folder: Path) -> dict[str, Any]:
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
+def has_commit(commit: str) -> bool:
+    """Say whether the checkout of this package knows a commit."""
+    return _git(PACKAGE, "cat-file", "-e", "--end-of-options", f"{commit}^{{commit}}") is not None
+
+
 def _git(folder: Path, *words: str) -> str | None:
     try:
         result = subprocess.run(

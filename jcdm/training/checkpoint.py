@@ -4,16 +4,14 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from jcdm.config import Config
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.folders import remove_folder, remove_leftovers, verify_folder, write_folder
-from jcdm.plain import to_plain, to_yaml
+from jcdm.plain import leaves, to_plain, to_yaml
 from jcdm.training.engine import ENGINE_FOLDER, OPTIMIZER_FILE, Gathered, PlainEngine
 from jcdm.training.state import RunState
 from jcdm.training.weights import check_tensors, read_tensors, write_tensors
@@ -171,16 +169,8 @@ def _compare_batches(before: int, now: int) -> None:
 
 def changed_keys(folder: Path, config: Config) -> list[str]:
     """List the configuration keys whose values differ from those stored with a checkpoint."""
-    stored = dict(_leaves(yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))))
-    current = dict(_leaves(to_plain(config, folder)))
+    stored = dict(leaves(yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))))
+    current = dict(leaves(to_plain(config, folder)))
     names = sorted(stored.keys() | current.keys())
     different = [name for name in names if stored.get(name) != current.get(name)]
     return [name for name in different if name not in _NOT_COMPARED]
-
-
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
