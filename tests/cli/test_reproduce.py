@@ -160,6 +160,14 @@ def test_the_shipped_weights_tell_how_they_were_trained(
     assert command(text)[:2] == ["train", "motion"]
 
 
+@pytest.mark.parametrize("commit", ["--force", "HEAD; touch x", "", 5, ["a"]])
+def test_what_is_no_commit_reaches_no_command(
+    recorded: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], commit: Any
+) -> None:
+    file = changed(tmp_path / "manifest.json", recorded, code={"commit": commit})
+    assert "git checkout" not in printed(capsys, file).split("Then and now")[0]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -231,6 +231,24 @@ def test_a_finished_run_is_left_as_it_is(finished: dict[str, Config]) -> None:
     assert rows(config.run.out) == before
 
 
+def test_a_resumed_run_says_how_it_was_started_before(world: Path, tmp_path: Path) -> None:
+    config = tiny_config(world, tmp_path / "run", "prior", validate_every=0)
+    manifest = config.run.out / "manifest.json"
+    run_training("prior", config)
+    first = json.loads(manifest.read_text())
+    newest = list_checkpoints(config.run.out)[-1][1]
+    shutil.rmtree(newest)
+    run_training("prior", config)
+    second = json.loads(manifest.read_text())
+    (before,) = second["earlier"]
+    assert all(before[name] == first[name] for name in ("command", "code", "versions", "hardware"))
+    assert second["resumed_from"]["path"].endswith("step_0000002")
+    assert second["final"]["sha256"] == first["final"]["sha256"]
+    manifest.write_text("{")
+    run_training("prior", config)
+    assert json.loads(manifest.read_text())["earlier"] == []
+
+
 def test_a_resume_with_other_values_names_them(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
