@@ -130,12 +130,18 @@ def processor() -> str:
 
     With the same instructions, libraries round differently on different makes.
     """
-    file = Path("/proc/cpuinfo")
-    if not file.is_file():
+    known = system_facts("cpuinfo")
+    if not known:
         return platform.processor()
-    lines = [line.split(":", 1) for line in file.read_text(encoding="utf-8").splitlines()]
-    known = {pair[0].strip(): pair[1].strip() for pair in lines if len(pair) == 2}
     return " ".join(known[name] for name in ("vendor_id", "cpu family", "model") if name in known)
+
+
+def system_facts(name: str) -> dict[str, str]:
+    """Read a table of the system, such as cpuinfo or meminfo; an empty one where it has none."""
+    file = Path("/", "proc", name)
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    pairs = (line.split(":", 1) for line in lines)
+    return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:

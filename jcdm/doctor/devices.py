@@ -3,12 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
 from jcdm.doctor.finding import Finding, note, ok, readable
-from jcdm.manifest import processor
+from jcdm.manifest import processor, system_facts
 
 
 def find_processors() -> Iterator[Finding]:
@@ -24,13 +23,13 @@ def find_processors() -> Iterator[Finding]:
 
 def find_memory() -> Iterator[Finding]:
     """Look at main memory, where the system tells it."""
-    facts = Path("/proc/meminfo")
-    if not facts.is_file():
+    facts = system_facts("meminfo")
+    if not {"MemAvailable", "MemTotal"} <= facts.keys():
         yield note("memory", "not told by this system")
         return
-    lines = (line.split() for line in facts.read_text(encoding="utf-8").splitlines())
-    sizes = {words[0].rstrip(":"): 1024 * int(words[1]) for words in lines if len(words) > 1}
-    free, total = readable(sizes["MemAvailable"]), readable(sizes["MemTotal"])
+    free, total = (
+        readable(1024 * int(facts[name].split()[0])) for name in ("MemAvailable", "MemTotal")
+    )
     yield ok("memory", f"{free} free of {total}; what a run needs: train STAGE --dry_run")
 
 
@@ -54,7 +53,5 @@ def find_cards() -> Iterator[Finding]:
 
 def _flags() -> set[str]:
     """What the processor says it can do, on Linux."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    named = (line for line in lines if line.lower().startswith(("flags", "features")))
-    return set(next(named, "").split())
+    facts = system_facts("cpuinfo")
+    return set(facts.get("flags", facts.get("Features", "")).split())
