@@ -35,13 +35,20 @@ def find_index(data: DataConfig | TestDataConfig) -> Iterator[Finding]:
     splits = Counter(record.split for record in checked.records)
     counts = ", ".join(f"{count:,} people of {split}" for split, count in splits.items())
     if checked.problems:
-        line = f"{index}: {len(checked.problems):,} problems, first: {checked.problems[0].line}"
-        yield missing("data.index", f"{line} {_ALL} {index}")
+        yield _problems(checked, index)
     else:
         yield ok("data.index", f"{index}: {counts}")
     if checked.records and data.split not in splits:
         yield missing("data.split", f"{data.split!r} is no split of {index}; found {counts}")
     yield from _find_pictures(checked, index)
+
+
+def _problems(checked: Checked, index: Path) -> Finding:
+    """Name the first problem; only entries that cannot be read stop a run."""
+    stopping = [problem for problem in checked.problems if problem.kind == "unreadable entries"]
+    first = (stopping or checked.problems)[0].line
+    line = f"{index}: {len(checked.problems):,} problems, first: {first} {_ALL} {index}"
+    return missing("data.index", line) if stopping else note("data.index", line)
 
 
 @lru_cache(maxsize=1)

@@ -135,6 +135,20 @@ def test_an_index_of_drawn_people_need_not_be_there(copy: Path) -> None:
     assert finding.state == "note" and "9 people will be drawn" in finding.line
 
 
+def test_a_problem_that_stops_no_run_is_a_note(copy: Path) -> None:
+    index = copy / "world" / "people" / "index.json"
+    content = json.loads(index.read_text())
+    content["subjects"][0]["views"][0]["keypoints"][0] = [7.0, 7.0]
+    content["subjects"][0]["views"][0]["keypoint_valid"][0] = True
+    index.write_text(json.dumps(content))
+    finding = found(copy, "data.index")
+    assert finding.state == "note" and "outside [0, 1]" in finding.line
+    del content["subjects"][1]["split"]
+    index.write_text(json.dumps(content))
+    finding = found(copy, "data.index")
+    assert finding.state == "missing" and "'split' is missing" in finding.line
+
+
 def test_an_environment_variable_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JCDM_DATA", raising=False)
     findings = list(examine(CONFIGS / "deepfashion" / "stage1_prior.yaml"))
