@@ -47,7 +47,7 @@ def _code(record: RunRecord) -> Iterator[Difference]:
     code = code_identity(PACKAGE)
     now = _shown(code["commit"])
     yield Difference(name="commit", then=_shown(record.commit), now=now, effect="none")
-    if record.commit is not None and code["commit"] and not has_commit(record.commit):
+    if record.commit is not None and not has_commit(record.commit):
         yield Difference(
             name="its commit",
             then=record.commit,

@@ -25,8 +25,8 @@ class RunRecord:
     """What is recorded of a run; whatever is not recorded is empty, or None.
 
     stage: of a training. command: words as typed; directory: where, from the checkout. weights:
-    what it started from, by role. final: what a training wrote. num_earlier: starts before the one
-    recorded here, which the run was resumed from.
+    what it started from, by role. final: what a training wrote. num_other_starts: starts before
+    the one recorded here, that ran with other code, versions or hardware.
     """
 
     file: Path
@@ -43,7 +43,7 @@ class RunRecord:
     versions: Mapping[str, Any]
     hardware: Mapping[str, Any]
     final: Mapping[str, Any]
-    num_earlier: int
+    num_other_starts: int
 
     def place(self, path: str) -> Path:
         """Return a recorded path as it is found from anywhere."""
@@ -90,7 +90,6 @@ def _record(file: Path, facts: Mapping[str, Any]) -> RunRecord:
     names = ("code", "config", "data", "weights", "versions", "hardware", "final")
     tables = {name: _table(file, facts, name) for name in names}
     command = _command(facts.get("command"), tables["hardware"])
-    earlier = facts.get("earlier")
     commit, dirty = tables["code"].get("commit"), tables["code"].get("dirty")
     return RunRecord(
         file=file,
@@ -101,9 +100,17 @@ def _record(file: Path, facts: Mapping[str, Any]) -> RunRecord:
         commit=commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None,
         dirty=dirty if isinstance(dirty, bool) else None,
         seed=facts.get("seed"),
-        num_earlier=len(earlier) if isinstance(earlier, list) else 0,
+        num_other_starts=_count_others(facts),
         **{name: tables[name] for name in names if name != "code"},
     )
+
+
+def _count_others(facts: Mapping[str, Any]) -> int:
+    """Count the earlier starts of a run that were not made as the last one was."""
+    earlier = facts.get("earlier")
+    alike = {name: facts.get(name) for name in ("code", "versions", "hardware")}
+    starts = earlier if isinstance(earlier, list) else []
+    return sum(not (isinstance(s, dict) and alike.items() <= s.items()) for s in starts)
 
 
 def _table(file: Path, facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:

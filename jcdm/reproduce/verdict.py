@@ -29,6 +29,6 @@ def _not_exact(record: RunRecord) -> list[str]:
         found.append("a GPU adds in no fixed order")
     if record.engine != "plain":
         found.append(f"engine {record.engine}")
-    if record.num_earlier:
-        found.append(f"it was made in {record.num_earlier + 1} starts, see `earlier` in it")
+    if count := record.num_other_starts:
+        found.append(f"{count} earlier starts of it were made otherwise, see `earlier` in it")
     return found

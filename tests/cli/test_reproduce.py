@@ -117,6 +117,18 @@ def test_what_differs_is_named_and_what_it_does(
     assert "differences, listed above" in error and error.count("\n") == 1
 
 
+def test_a_run_made_by_two_computers_says_so(
+    recorded: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean = {**recorded, "code": {**recorded["code"], "dirty": False}}
+    start = {name: clean[name] for name in ("code", "versions", "hardware")}
+    file = changed(tmp_path / "manifest.json", clean, earlier=[start, start])
+    assert "bit-equal numbers are to be expected" in printed(capsys, file)
+    other = {**start, "hardware": {**start["hardware"], "processor": "another one"}}
+    file = changed(tmp_path / "manifest.json", clean, earlier=[start, other])
+    assert "1 earlier starts of it were made otherwise" in printed(capsys, file)
+
+
 def test_a_changed_final_folder_is_named(
     recorded: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
