@@ -1,6 +1,7 @@
 """Configuration trees as plain values and as YAML, for the files that a run writes."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -30,3 +31,12 @@ def to_plain(value: Any, folder: Path | None = None) -> Any:
 def to_yaml(config: object, folder: Path | None = None) -> str:
     """Write a configuration tree as YAML that is read back, from `folder`, to an equal tree."""
     return yaml.safe_dump(to_plain(config, folder), sort_keys=False)
+
+
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk through a tree of mappings: every value that is none, under its dotted name."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

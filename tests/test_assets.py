@@ -14,6 +14,7 @@ from torch import Tensor
 from jcdm.config import DrawConfig, RunConfig, SampleConfig, TestConfig, TestDataConfig
 from jcdm.data.synthetic import DrawnView, render_view
 from jcdm.data.transforms import clip_pixels, image_tensor
+from jcdm.doctor.weights import SUMS, find_shipped, read_sums
 from jcdm.evaluation.loading import load_pipeline, without_motion
 from jcdm.evaluation.stage_tests import TESTS
 from jcdm.evidence.people import draw_people
@@ -23,6 +24,7 @@ from jcdm.evidence.tasks import find_task
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.pipelines import JCDMPipeline
 from jcdm.pipelines.photographs import recommended_options
+from jcdm.weights_identity import weight_files
 
 TINY = Path(__file__).resolve().parents[1] / "assets" / "tiny"
 LARGEST = {
@@ -57,6 +59,13 @@ def psnr(error: Tensor, inside: Tensor) -> float:
     """Mean over pictures of the PSNR in dB where `inside` is 1; pictures are in [-1,1]."""
     squared = (error.square() * inside).sum((1, 2, 3)) / (error.shape[1] * inside.sum((1, 2, 3)))
     return (10 * torch.log10(4 / squared)).mean().item()
+
+
+def test_weights_are_those_listed() -> None:
+    finding = find_shipped(TINY)
+    assert finding.state == "ok", finding.line
+    weights = {file.relative_to(TINY).as_posix() for file in weight_files(TINY)}
+    assert weights <= set(read_sums(TINY / SUMS)), f"list new weights in {SUMS}, by sha256sum"
 
 
 @pytest.mark.parametrize("part", LARGEST)

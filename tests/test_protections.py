@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 LIST = REPOSITORY / "tests" / "protections.toml"
 PROTECTIONS = tomllib.loads(LIST.read_text(encoding="utf-8"))["protection"]
 COPIED = ("jcdm", "tests", "configs", "scripts", "assets", "pyproject.toml")

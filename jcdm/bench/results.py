@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from jcdm.manifest import code_identity, hardware, package_versions
+from jcdm.manifest import origin
 
 NAME_WIDTH = 56
+DRAWN = {"made_by": "the benchmark itself, from fixed seeds; weights are random"}
 
 
 class Row(Protocol):
@@ -91,9 +92,7 @@ def write_results(file: Path, word: str, rows: Iterable[Row], **settings: Any) -
         "bench": word,
         "settings": settings,
         "rows": [_plain(row) for row in rows],
-        "code": code_identity(Path(__file__).parent),
-        "hardware": hardware(),
-        "versions": package_versions(),
+        **origin(settings, seed=0, data=DRAWN, weights={}),
     }
     file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 

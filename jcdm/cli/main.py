@@ -17,6 +17,8 @@ COMMANDS = {
     "convert": "write a training run as a folder for from_pretrained",
     "report": "join the results of several runs into one page",
     "evidence": "the method's claims on drawn people: rows, what is finished, tables",
+    "reproduce": "print the commands that repeat a run, and what differs today",
+    "doctor": "say what is fine here, what is missing, and where to get it",
     "bench": "timed cost of every stage, sampling, cache, data and evaluation",
     "parity": "compare every model part with recorded numbers of the published code",
 }

@@ -18,6 +18,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from jcdm.errors import ConfigError
 from jcdm.fitting import parse_frame
+from jcdm.plain import leaves
 
 T = TypeVar("T")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
@@ -43,7 +44,7 @@ def read_config(
         parser.print_help()
         raise SystemExit(0)
     config_file, options = _split_config(argv, default_config)
-    tokens = list(_yaml_options(config_file, _path_keys(kind), keep_unset)) if config_file else []
+    tokens = list(_yaml_options(config_file, path_keys(kind), keep_unset)) if config_file else []
     try:
         sections = vars(parser.instantiate(parser.parse_args([*tokens, *options])))
     except ArgumentError as error:
@@ -127,18 +128,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 def _yaml_options(path: Path, path_keys: frozenset[str], keep_unset: bool) -> Iterator[str]:
     """Spell every leaf of a YAML file as --section.key=value, paths made relative to the file."""
-    for key, value in _leaves(load_yaml(path)):
+    for key, value in leaves(load_yaml(path)):
         if key in path_keys and isinstance(value, str):
             value = resolve_path(value, path.parent, keep_unset=keep_unset)
         yield f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
-
-
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def resolve_path(value: str, folder: Path, *, keep_unset: bool = False) -> str:
@@ -160,12 +153,12 @@ def resolve_path(value: str, folder: Path, *, keep_unset: bool = False) -> str:
     return expanded if is_elsewhere else os.path.normpath(folder / expanded)
 
 
-def _path_keys(kind: type, prefix: str = "") -> frozenset[str]:
+def path_keys(kind: type, prefix: str = "") -> frozenset[str]:
     """Names of all keys below `kind` whose type is Path or Path | None."""
     found: set[str] = set()
     for name, hint in get_type_hints(kind).items():
         if is_dataclass(hint):
-            found |= _path_keys(cast(type, hint), f"{prefix}{name}.")
+            found |= path_keys(cast(type, hint), f"{prefix}{name}.")
         elif hint is Path or Path in get_args(hint):
             found.add(f"{prefix}{name}")
     return frozenset(found)

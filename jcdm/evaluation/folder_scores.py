@@ -1,10 +1,11 @@
 """Scores of a folder of pictures on disk: written once, read back for the paper table."""
 
 import csv
+import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from jcdm.evaluation.paper_table import PaperRow
 from jcdm.evaluation.protocols.results import ProtocolResult
 from jcdm.evaluation.scored_method import ScoredMethod
 from jcdm.folders import write_folder
-from jcdm.manifest import code_identity, package_versions
 
 FORMAT, VERSION = "jcdm-scores", 2
 SCORES, PER_PAIR = "scores.json", "per_pair.csv"
@@ -45,10 +45,13 @@ NAMES = {  # of both SSIMs, since papers print either without saying which
 _BEST = re.compile(r"(\w+?)_best_of_(\d+)")
 
 
-def write_scores(out: Path, scored: ScoredMethod, *, method: str, **facts: Any) -> Path:
+def write_scores(
+    out: Path, scored: ScoredMethod, where: Mapping[str, Any], *, method: str, **facts: Any
+) -> Path:
     """Write scores.json and per_pair.csv into the new folder `out`; returns scores.json.
 
-    facts: more about the origin, such as weights and folders. Infinite and NaN become strings.
+    where: the `origin` of the scores; facts: more about it, such as folders. Infinite and NaN
+    become strings.
     """
     result = scored.result
     content = {
@@ -71,8 +74,7 @@ def write_scores(out: Path, scored: ScoredMethod, *, method: str, **facts: Any) 
         "lists": result.lists,
         "notes": list(result.notes),
         **facts,
-        "code": code_identity(Path(__file__).parent),
-        "versions": package_versions(),
+        **where,
     }
 
     def fill(folder: Path) -> None:
@@ -82,6 +84,12 @@ def write_scores(out: Path, scored: ScoredMethod, *, method: str, **facts: Any) 
 
     write_folder(out, fill)
     return out / SCORES
+
+
+def pairs_identity(pairs: Sequence[str]) -> dict[str, Any]:
+    """Identify a list of pairs by the names of their files."""
+    names = "\n".join(pairs)
+    return {"num_pairs": len(pairs), "names_sha256": hashlib.sha256(names.encode()).hexdigest()}
 
 
 def read_rows(folder: Path) -> list[PaperRow]:

@@ -1,6 +1,5 @@
 """Own photographs in one call: read files, paint, write pictures, a sheet and their origin."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +26,7 @@ from jcdm.pipelines.photographs import (
     recommended_options,
 )
 from jcdm.pipelines.sampling import SamplingOptions
+from jcdm.weights_identity import PAINTER, file_sha256, identify_all
 
 logger = logging.getLogger(__name__)
 SHEET, MANIFEST = "sheet.png", "sampling_manifest.json"
@@ -101,7 +101,8 @@ def _write(
     manifest = run_manifest(
         asdict(options),
         seed=wish.seed,
-        data={path.name: _checksum(path) for path in files},
+        data={path.name: file_sha256(path) for path in files},
+        weights=identify_all({PAINTER: wish.pipeline}),
         pipeline=str(wish.pipeline),
         detector=wish.detector,
         note="These pictures are generated.",
@@ -127,8 +128,3 @@ def _sheet(references: Sequence[Photograph], painted: Sequence[PaintedPicture]) 
     ]
     names = [f"reference {i + 1}" for i in range(len(shown))]
     return draw_sheet(rows, [*names, "pose", "painted"], group_starts=[len(shown)])
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from accelerate import PartialState
 
 from jcdm.errors import ConfigError
 from jcdm.evaluation.chunk_store import DEFAULT_FOLDER, ChunkStore
-from jcdm.evaluation.folder_scores import write_scores
+from jcdm.evaluation.folder_scores import pairs_identity, write_scores
 from jcdm.evaluation.painted_sets import score_painted_sets
 from jcdm.evaluation.person_scores.build_scorers import PERSON_SCORES, person_scorers
 from jcdm.evaluation.protocols.files import OnBad
@@ -23,9 +23,12 @@ from jcdm.evaluation.protocols.selection import Folders, Selection, select
 from jcdm.evaluation.scored_method import GROUND_TRUTH, ScoredMethod, StandIn, score_method
 from jcdm.evaluation.truth_poses import pose_reader
 from jcdm.logs import PacedProgress, console_messages, quiet_libraries
+from jcdm.manifest import origin
 from jcdm.models.encoders import FrozenCLIPVision
+from jcdm.plain import to_plain
 from jcdm.poses.detector import PoseDetector
 from jcdm.processes import process_state
+from jcdm.weights_identity import weights_identity
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +57,19 @@ class ScoringPlan:
     reference_rows: bool = True
 
     @property
-    def weights(self) -> dict[str, str | None]:
-        """Names of the networks' files, by role."""
+    def weights(self) -> dict[str, Any]:
+        """The networks' files, by role, each identified; None for what is left out."""
         files = {"inception": self.inception, "alexnet": self.alexnet, "clip": self.clip}
         detector = self.detector.identity if self.detector else None
-        return {role: path.name if path else None for role, path in files.items()} | {
+        return {role: weights_identity(path) if path else None for role, path in files.items()} | {
             "detector": detector
         }
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What was chosen, as the record of a result holds it."""
+        names = (f.name for f in fields(self) if f.name != "detector")
+        return {name: to_plain(getattr(self, name)) for name in names}
 
 
 class _Lines(dict[str, PacedProgress]):
@@ -145,12 +154,15 @@ def score_lists(
     truth: Path,
     best_of: bool = False,
     sets: Sequence[Sequence[str]] = (),
+    weights: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
     **facts: Any,
 ) -> ScoredMethod | None:
     """Score lists of pictures, one a seed, and write the new folder `out`.
 
     generated, truth: folders that are named in the result, beside `facts`. sets: files that were
-    painted together.
+    painted together. weights: of what painted them; data: identity of what was painted, None = the
+    names of the pairs are all that is known.
     """
     state = process_state()
     rows = rows if plan.reference_rows else {}
@@ -168,6 +180,11 @@ def score_lists(
     )
     scored = replace(scored, result=result, intervals={**scored.intervals, **intervals})
     folders = {"generated": str(generated.resolve()), "truth": str(truth.resolve())}
-    weights = plan.weights
-    write_scores(out, scored, method=plan.method, weights=weights, folders=folders, **facts)
+    where = origin(
+        plan.choices,
+        seed=scored.seeds[0],
+        data=pairs_identity(result.lists["pairs"]) if data is None else data,
+        weights={**plan.weights, **(weights or {})},
+    )
+    write_scores(out, scored, where, method=plan.method, folders=folders, **facts)
     return scored

@@ -1,6 +1,5 @@
 """Sentences and records that every test's report ends with: weights, notes, the manifest."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from jcdm.data.index import index_identity
 from jcdm.evaluation.metrics import ScoreTally
 from jcdm.manifest import run_manifest
 from jcdm.training.parts import weights_folder
+from jcdm.weights_identity import identify_all
 
 Part = Literal["prior", "denoiser"]
 
@@ -41,19 +41,14 @@ def evaluation_manifest(config: TestConfig) -> dict[str, Any]:
     return run_manifest(
         config,
         seed=config.run.seed,
-        data=index_identity(config.data.index),
-        weights=weights_identity(config.sample),
+        data={"index": str(config.data.index), **index_identity(config.data.index)},
+        weights=sampled_weights(config.sample),
     )
 
 
-def weights_identity(sample: SampleConfig) -> dict[str, str]:
-    """Return the SHA-256 of every weight file of the pipeline and of the parts that replace it."""
-    folders = [sample.pipeline, sample.prior, sample.denoiser]
-    used = [weights_folder(folder) for folder in folders if folder is not None]
-    files = sorted(file for folder in used for file in folder.rglob("*.safetensors"))
-    return {str(file): _sha256(file) for file in files}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def sampled_weights(sample: SampleConfig) -> dict[str, Any]:
+    """Identify the pipeline and the parts that replace some of it, by their keys."""
+    parts = {"prior": sample.prior, "denoiser": sample.denoiser}
+    used = {name: weights_folder(place) for name, place in parts.items() if place is not None}
+    named = {"pipeline": sample.pipeline, **used}
+    return identify_all({f"sample.{name}": place for name, place in named.items()})

@@ -34,6 +34,7 @@ from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.photographs import recommended_options
 from jcdm.pipelines.sampling import SamplingOptions
 from jcdm.processes import process_state
+from jcdm.weights_identity import PAINTER, identify_all
 
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
@@ -95,7 +96,8 @@ def paint_run(run: TaskRun) -> None:
         manifest = run_manifest(
             asdict(options),
             seed=run.seeds[0],
-            data=index_identity(run.index),
+            data=_data(run),
+            weights=identify_all({PAINTER: run.pipeline}),
             seeds=list(run.seeds),
             skipped=dict(sorted(left_out.items())),
             **facts,
@@ -164,8 +166,14 @@ def score_run(
         task=run.task.name,
         task_kind=task_kind(run.task),
         pipeline=str(run.pipeline),
-        data=index_identity(run.index),
+        data=_data(run),
+        weights=identify_all({PAINTER: run.pipeline}),
     )
+
+
+def _data(run: TaskRun) -> dict[str, Any]:
+    """Identify the people of a task."""
+    return {"index": str(run.index), **index_identity(run.index)}
 
 
 def _select(

@@ -22,13 +22,14 @@ from jcdm.evidence.scoring import Judge, Painter, paint_by
 from jcdm.evidence.sequences import score_motion
 from jcdm.evidence.tasks import find_task, plan_grids
 from jcdm.evidence.trainings import ensure_trained, run_folder, training_config
-from jcdm.manifest import code_identity, hardware, package_versions
+from jcdm.manifest import origin
 from jcdm.pipelines import JCDMPipeline
 from jcdm.pipelines.base import ImagePipeline
 from jcdm.pipelines.photographs import recommended_options
 from jcdm.pipelines.sequence import JCDMSequencePipeline
 from jcdm.plain import to_plain
 from jcdm.training.parts import FINAL
+from jcdm.weights_identity import PAINTER, identify_all
 
 logger = logging.getLogger(__name__)
 SETTINGS: dict[str, Any] = {"preset": "standard", "num_steps": 12, "prior_steps": 2}
@@ -55,15 +56,18 @@ def run_row(bench: Bench, name: str) -> Path:
     row = bench.plan.row(name)
     results = tuple(_KINDS[row.kind](bench, name, row))
     people = benchmark_people(bench)
+    benchmark = asdict(bench.plan.benchmark)
     provenance = {
-        "code": code_identity(Path(__file__).parent),
-        "benchmark": asdict(bench.plan.benchmark),
+        "benchmark": benchmark,
         "people": people.pixel_hash(),
         "settings": sampling_settings(bench, row),
-        "row": asdict(row),
         "trainings": _training_configs(bench, row),
-        "versions": package_versions(),
-        "hardware": hardware(),
+        **origin(
+            row,
+            seed=row.seeds[0],
+            data={"people_sha256": people.pixel_hash(), "num_people": benchmark["num_people"]},
+            weights=identify_all(_loaded(bench, row)),
+        ),
         "minutes": (time.time() - started) / 60,
     }
     file = RowFile(name=name, about=row.about, results=results, provenance=provenance)
@@ -84,6 +88,15 @@ def _training_configs(bench: Bench, row: EvidenceRow) -> dict[str, Any]:
         config = training_config(bench.plan, name, row.seeds[0], bench.out)
         found[name] = to_plain(config, Path.cwd())
         name = bench.plan.trainings[name].uses
+    return found
+
+
+def _loaded(bench: Bench, row: EvidenceRow) -> dict[str, Path | None]:
+    """Name what a row was painted with: the weights at hand, and what its trainings made."""
+    found: dict[str, Path | None] = {PAINTER: bench.weights}
+    for seed in _seeds(row):
+        parts = _trained_parts(bench, row, seed)
+        found |= {f"{part} of seed {seed}": folder for part, folder in parts.items()}
     return found
 
 

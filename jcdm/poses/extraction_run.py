@@ -80,6 +80,7 @@ def _manifest(
         {**to_plain(wish), "choice": asdict(choice)},
         seed=0,
         data=data,
+        weights={"detector": detector.identity},
         detector=detector.identity,
         num_poses=len(extracted.poses),
         num_reused=extracted.num_reused,

@@ -3,7 +3,6 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import yaml
 from jcdm.config import Config
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.folders import remove_folder, remove_leftovers, verify_folder, write_folder
-from jcdm.plain import to_plain, to_yaml
+from jcdm.plain import leaves, to_plain, to_yaml
 from jcdm.training.checkpoint_folders import (
     FOLDER,
     STATE_FILE,
@@ -175,8 +174,8 @@ def _compare_batches(before: int, now: int) -> None:
 
 def changed_keys(folder: Path, config: Config) -> list[str]:
     """List the configuration keys whose values differ from those stored with a checkpoint."""
-    stored = dict(_leaves(_stored_config(folder)))
-    current = dict(_leaves(to_plain(config, folder)))
+    stored = dict(leaves(_stored_config(folder)))
+    current = dict(leaves(to_plain(config, folder)))
     names = sorted(stored.keys() | current.keys())
     different = [name for name in names if stored.get(name) != current.get(name)]
     return [name for name in different if name not in _NOT_COMPARED]
@@ -194,11 +193,3 @@ def _stored_config(folder: Path) -> dict[str, Any]:
             "Resume from another checkpoint with train.resume=DIR, or remove the folder."
         )
     return stored
-
-
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

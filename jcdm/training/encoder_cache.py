@@ -19,6 +19,7 @@ from jcdm.data.index import read_index
 from jcdm.logs import PacedProgress, console_messages, quiet_libraries
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.processes import process_state
+from jcdm.training.identity import write_cache_identity
 from jcdm.training.stages.build import frozen_dtype
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ def build_configured(
         state.wait_for_everyone()
     if manifest is None:
         return None
+    vae = None if appearance_only else config.encoders.vae
+    write_cache_identity(folder, config, image_encoder=config.encoders.image_encoder, vae=vae)
     return _summary(folder, len(manifest.photographs), manifest.num_rows, builder.times)
 
 

@@ -26,6 +26,7 @@ from jcdm.processes import process_state
 from jcdm.records import Batch
 from jcdm.training.encoder_cache import shared_work
 from jcdm.training.frames import split_grids
+from jcdm.training.identity import write_cache_identity
 from jcdm.training.people import checked_cache, training_people
 from jcdm.training.stages.appearance import FrozenPrior
 from jcdm.training.stages.build import frozen_dtype, frozen_prior
@@ -60,6 +61,12 @@ def build_predictions(kind: str, config: Config, *, dtype: str = "float32") -> s
         state.wait_for_everyone()
     if manifest is None:
         return None
+    write_cache_identity(
+        builder.folder,
+        config,
+        image_encoder=config.encoders.image_encoder,
+        prior=config.prior.weights,
+    )
     return (
         f"{manifest.num_rows:,} predictions, {manifest.num_people:,} people in "
         f"{config.data.arrangements} arrangements each: {config.prior.predictions}"

@@ -17,17 +17,15 @@ from accelerate.utils import (
 from jcdm.config import Config
 from jcdm.data.dataset import MultiViewDataset
 from jcdm.data.drawn import ensure_index
-from jcdm.data.index import index_identity
 from jcdm.data.loader import build_loader
 from jcdm.errors import ConfigError, JCDMError
 from jcdm.host_memory import keep_freed_memory
 from jcdm.logs import MetricsLog, close_logging, quiet_libraries, setup_logging
-from jcdm.manifest import run_manifest, write_manifest
-from jcdm.plain import to_yaml
 from jcdm.records import Batch
-from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
+from jcdm.training.checkpoint import changed_keys, find_checkpoint
 from jcdm.training.checkpoint_folders import FINAL
 from jcdm.training.cpu_attention import float_attention_for_gradients
+from jcdm.training.identity import write_final, write_identity
 from jcdm.training.kept_predictions import attach_predictions
 from jcdm.training.loop import Trainer
 from jcdm.training.parts import export_part
@@ -40,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.jsonl"
-MANIFEST_FILE = "manifest.json"
 
 
 def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | None:
@@ -143,7 +140,7 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
     unseen = unseen_people(kind, config, stage.clip.image_size, cache)
     trainer = Trainer(stage, config, accelerator)
     if accelerator.is_main_process:
-        _write_identity(config)
+        write_identity(kind, config, checkpoint, trainer.engine.name)
         logger.info("%s", _opening_line(stage.describe(), config, people, unseen))
     if checkpoint is not None:
         if changed := changed_keys(checkpoint, config):
@@ -184,6 +181,7 @@ def _conclude(config: Config, step: int, reason: str | None) -> None:
     """Export the weights of a run that is done, or say how one that ended early goes on."""
     if reason is None:
         final = export_part(config.run.out, config.run.out / FINAL)
+        write_final(config.run.out)
         logger.info("done: averaged weights in %s", final)
         return
     logger.info(
@@ -201,14 +199,6 @@ def _agree_on_checkpoint(config: Config, accelerator: Accelerator) -> Path | Non
         chosen[0] = find_checkpoint(config.run.out, config.train.resume)
     broadcast_object_list(chosen)
     return chosen[0]
-
-
-def _write_identity(config: Config) -> None:
-    """Write the resolved configuration and the run manifest."""
-    out = config.run.out
-    (out / CONFIG_FILE).write_text(to_yaml(config, out), encoding="utf-8")
-    data = index_identity(config.data.index)
-    write_manifest(out / MANIFEST_FILE, run_manifest(config, seed=config.run.seed, data=data))
 
 
 def _opening_line(

@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "poses"))
+for room in ("poses", "training"):
+    sys.path.append(str(Path(__file__).resolve().parents[1] / room))

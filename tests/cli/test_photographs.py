@@ -11,6 +11,7 @@ from PIL import Image
 from jcdm.cli.main import main
 from jcdm.data.pose_maps import draw_pose_map
 from jcdm.data.synthetic import write_dataset
+from jcdm.manifest import FIELDS
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,7 @@ def test_every_kind_of_pose_is_painted(
     }
     manifest = json.loads((out / "sampling_manifest.json").read_text())
     assert manifest["config"]["num_steps"] == 2, "the settings that suit the shipped weights"
+    assert set(FIELDS) < set(manifest) and len(manifest["weights"]["pipeline"]["sha256"]) == 64
     assert set(manifest["data"]) == {"a.png", "b.png", "p1.png", "dance.json", "person.png"}
     assert f"to look at: {out / 'sheet.png'}" in capsys.readouterr().out
 

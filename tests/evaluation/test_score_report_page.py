@@ -21,6 +21,7 @@ from jcdm.evaluation.protocols.results import ProtocolResult
 from jcdm.evaluation.report import read_report, read_sections
 from jcdm.evaluation.score_report import write_score_report
 from jcdm.evaluation.scored_method import ScoredMethod
+from jcdm.manifest import origin
 
 VOID = ("meta", "img", "link", "br")
 
@@ -175,7 +176,9 @@ def test_scoring_writes_what_the_report_reads(world: World, tmp_path: Path) -> N
         rows={"copied reference": {"psnr": 9.5}},
     )
     folders = {kind: str(world.root / kind) for kind in ("generated", "truth")}
-    write_scores(tmp_path / "s", method, method="real", folders=folders, skipped_items={"7": "bad"})
+    where = origin({}, seed=0, data={}, weights={})
+    facts = {"folders": folders, "skipped_items": {"7": "bad"}}
+    write_scores(tmp_path / "s", method, where, method="real", **facts)
     page = write_score_report(tmp_path / "out", tmp_path / "s")
     words = " ".join(Page(page).words.split())
     assert "[10.500, 20.500]" in words and "0.125" in words and "mean of 2 seeds" in words

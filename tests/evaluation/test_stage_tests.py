@@ -16,6 +16,7 @@ from jcdm.evaluation.metrics import ScoreTally, find_score
 from jcdm.evaluation.sheets import enlarged
 from jcdm.evaluation.stage_tests import TESTS
 from jcdm.grid import GridShape
+from jcdm.manifest import FIELDS
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.sampling import configured_options
 
@@ -50,7 +51,9 @@ def test_each_stage_writes_a_whole_report(
         document = json.loads((out / "report.json").read_text(encoding="utf-8"))
         assert document["manifest"]["config"]["run"]["seed"] == 3
         assert document["manifest"]["data"]["num_subjects"] == (2 if stage == "sequence" else 4)
-        assert any("unet" in f or "denoiser" in f for f in document["manifest"]["weights"])
+        assert set(FIELDS) < set(document["manifest"])
+        identity = document["manifest"]["weights"]["sample.pipeline"]
+        assert len(identity["sha256"]) == 64 and identity["num_files"] > 1
         assert (out / "report.md").is_file()
         assert f"report: {out / 'report.html'}" in (out / "log.txt").read_text(encoding="utf-8")
         assert "data:image/png" in (out / "report.html").read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ from jcdm.evaluation.task_items import TaskFolders, read_task
 from jcdm.evaluation.task_painting import paint_task
 from jcdm.evaluation.task_truths import nearest, write_truths
 from jcdm.evaluation.truth_poses import pose_reader
+from jcdm.manifest import FIELDS
 from jcdm.pipelines import JCDMPipeline
 from jcdm.pipelines.inputs import ViewFormat
 from jcdm.pipelines.sampling import SamplingOptions
@@ -242,6 +243,9 @@ def test_the_command_paints_scores_and_goes_on(
     assert {"ssim_masked", "clip_i", "view_agreement", "ssim"} <= content["scores"].keys()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["num_items"] == 3 and manifest["config"]["num_steps"] == 1
+    assert set(FIELDS) < set(manifest) and set(FIELDS) < set(content)
+    assert content["weights"]["pipeline"] == manifest["weights"]["pipeline"]
+    assert len(content["weights"]["clip"]["sha256"]) == 64
     assert main(words(world, tmp_path, "--protocol", "strict")) == 1
     assert "exists; choose a new folder" in capsys.readouterr().err
     page = scores / "report" / "report.html"

@@ -17,6 +17,7 @@ from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import read_plan
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
 from jcdm.evidence.tally import Estimate
+from jcdm.manifest import FIELDS
 
 SETTINGS = {"preset": "standard", "num_steps": 1, "prior_steps": 1}
 
@@ -53,6 +54,8 @@ def test_every_row_has_its_results(evidence: Path) -> None:
     provenance = rows["base"].provenance
     assert provenance["benchmark"]["seed"] == 5 and len(provenance["people"]) == 64
     assert set(provenance) >= {"code", "versions", "hardware", "minutes", "settings"}
+    assert set(FIELDS) < set(provenance)
+    assert {"pipeline", "denoiser of seed 0"} <= set(provenance["weights"])
     assert set(provenance["trainings"]) == {"base", "prior"}
     assert provenance["trainings"]["base"]["train"]["num_steps"] == 2
     known = {name for row in rows.values() for r in row.results for name in r.scores}

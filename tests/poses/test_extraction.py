@@ -12,6 +12,7 @@ from test_choose import SMALL_SURE, Fixed
 from jcdm.data.index import read_index, write_index
 from jcdm.data.pose_files import EXTRACTION, read_pose_file
 from jcdm.errors import ConfigError, DataError
+from jcdm.manifest import FIELDS
 from jcdm.poses.choose import Choice
 from jcdm.poses.detector import DetectedPerson
 from jcdm.poses.extraction import Extracted
@@ -73,6 +74,7 @@ def test_every_picture_gets_a_file_and_an_overlay(photos: Path, tmp_path: Path) 
     assert pose.hands is not None and pose.face is not None
     assert (pose.hands.shape, pose.face.shape) == ((2, 21, 3), (68, 3))
     manifest = json.loads((out / EXTRACTION).read_text())
+    assert set(FIELDS) < set(manifest) and manifest["weights"] == {"detector": "by width 1"}
     assert manifest["detector"] == "by width 1" and manifest["num_poses"] == 3
     assert manifest["data"]["num_pictures"] == 3 and manifest["config"]["choice"]["people"]
 

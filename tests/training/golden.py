@@ -1,6 +1,5 @@
 """The losses of 100 steps of each stage, and under which conditions they are bit-equal."""
 
-import platform
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from training_world import tiny_config
 
 from jcdm.logs import read_metrics
+from jcdm.manifest import processor
 from jcdm.training.run import METRICS_FILE, run_training
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
@@ -27,16 +27,6 @@ def golden_losses(world: Path, out: Path, kind: str) -> list[float]:
     )
     run_training(kind, config)
     return [row["loss"] for row in read_metrics(out / METRICS_FILE)]
-
-
-def processor() -> str:
-    """Name the make of the processor: vendor, family and model where the system tells them."""
-    file = Path("/proc/cpuinfo")
-    if not file.is_file():
-        return platform.processor()
-    lines = [line.split(":", 1) for line in file.read_text(encoding="utf-8").splitlines()]
-    known = {pair[0].strip(): pair[1].strip() for pair in lines if len(pair) == 2}
-    return " ".join(known[name] for name in ("vendor_id", "cpu family", "model") if name in known)
 
 
 def conditions() -> dict[str, Any]:

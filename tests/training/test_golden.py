@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
-from golden import FOLDER, conditions, golden_losses
+from golden import FOLDER, NUM_STEPS, conditions, golden_losses
 from training_world import KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_losses_are_those_recorded(world: Path, tmp_path: Path, kind: str) -> None:
     file = FOLDER / f"{kind}.json"
-    if not file.is_file():
-        pytest.skip(f"{file} is not recorded; run: python scripts/record_golden.py")
+    assert file.is_file(), f"{file} is not recorded; run: python scripts/record_golden.py"
     recorded = json.loads(file.read_text(encoding="utf-8"))
     losses = golden_losses(world, tmp_path, kind)
+    assert len(losses) == len(recorded["losses"]) == NUM_STEPS
     if conditions() == recorded["conditions"]:
         assert losses == recorded["losses"]
     else:

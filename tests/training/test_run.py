@@ -19,6 +19,7 @@ from jcdm.config import Config
 from jcdm.data.dataset import MultiViewDataset
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.logs import read_metrics
+from jcdm.manifest import FIELDS
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.training.checkpoint import list_checkpoints
 from jcdm.training.loop import Trainer
@@ -28,6 +29,7 @@ from jcdm.training.pictures import GAP, HEADER
 from jcdm.training.run import run_training
 from jcdm.training.stages.build import build_stage
 from jcdm.training.validation import validation_scalars
+from jcdm.weights_identity import weights_identity
 
 PART = {"prior": "prior", "denoiser": "denoiser", "motion": "denoiser"}
 
@@ -83,7 +85,13 @@ def test_a_run_leaves_all_it_should(finished: dict[str, Config], kind: str) -> N
     expected = {"config.yaml", "manifest.json", "log.txt", "metrics.jsonl", "checkpoints", "final"}
     assert names >= expected | {"tensorboard"}
     manifest = json.loads((out / "manifest.json").read_text())
-    assert set(manifest) == {"code", "config", "seed", "data", "versions", "hardware"}
+    assert set(FIELDS) < set(manifest) and manifest["stage"] == kind
+    expected_weights = {"encoders.image_encoder", "encoders.vae", "prior.weights", "unet.weights"}
+    used = {"prior": 1, "denoiser": 3, "motion": 4}[kind]
+    assert set(manifest["weights"]) <= expected_weights and len(manifest["weights"]) == used
+    assert all(len(found["sha256"]) == 64 for found in manifest["weights"].values())
+    assert manifest["final"]["sha256"] == weights_identity(out / "final")["sha256"]
+    assert manifest["resumed_from"] is None and manifest["earlier"] == []
     assert manifest["data"]["num_subjects"] == 8 and len(manifest["data"]["sha256"]) == 64
     assert manifest["config"]["train"]["num_steps"] == 4
     opening = (out / "log.txt").read_text().splitlines()
@@ -221,6 +229,24 @@ def test_a_finished_run_is_left_as_it_is(finished: dict[str, Config]) -> None:
     before = rows(config.run.out)
     run_training("prior", config)
     assert rows(config.run.out) == before
+
+
+def test_a_resumed_run_says_how_it_was_started_before(world: Path, tmp_path: Path) -> None:
+    config = tiny_config(world, tmp_path / "run", "prior", validate_every=0)
+    manifest = config.run.out / "manifest.json"
+    run_training("prior", config)
+    first = json.loads(manifest.read_text())
+    newest = list_checkpoints(config.run.out)[-1][1]
+    shutil.rmtree(newest)
+    run_training("prior", config)
+    second = json.loads(manifest.read_text())
+    (before,) = second["earlier"]
+    assert all(before[name] == first[name] for name in ("command", "code", "versions", "hardware"))
+    assert second["resumed_from"]["path"].endswith("step_0000002")
+    assert second["final"]["sha256"] == first["final"]["sha256"]
+    manifest.write_text("{")
+    run_training("prior", config)
+    assert json.loads(manifest.read_text())["earlier"] == []
 
 
 def test_a_resume_with_other_values_names_them(

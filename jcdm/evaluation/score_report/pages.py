@@ -1,8 +1,9 @@
 """The sections of words and numbers: scores, pictures, the worst pairs, what was left out."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jcdm.evaluation.paper_table import PaperTable, build_tables, render_table
 from jcdm.evaluation.report import Card, Cell, Figure, Fragment, Listing, Section
@@ -18,6 +19,7 @@ from jcdm.evaluation.score_report.pictures import (
     worst_score,
 )
 from jcdm.evaluation.score_report.scored import ScoredFolder, column, heading
+from jcdm.weights_identity import PAINTER
 
 
 def summary_sentence(scored: ScoredFolder) -> str:
@@ -32,10 +34,19 @@ def summary_sentence(scored: ScoredFolder) -> str:
         parts.append(f"seed{'s' * (len(scored.seeds) > 1)} {', '.join(map(str, scored.seeds))}")
     if "pipeline" in scored.origin:
         parts.append(f"painted by pipeline {scored.origin['pipeline']}")
-    networks = [f"{role} {file}" for role, file in sorted(scored.weights.items()) if file]
+    networks = [
+        f"{role} {_network_name(file)}"
+        for role, file in sorted(scored.weights.items())
+        if file and role != PAINTER
+    ]
     parts.append(f"scoring networks: {', '.join(networks) or 'none'}")
     parts += [scored.row.note] if scored.row.note else []
     return f"{scored.row.method}: {'; '.join(parts)}."
+
+
+def _network_name(network: Any) -> str:
+    """Name a network's file, whose identity or mere name is recorded."""
+    return Path(network["path"]).name if isinstance(network, Mapping) else str(network)
 
 
 def scores_section(scored: ScoredFolder, benchmark: str | None) -> Section:

@@ -1,0 +1,1 @@
+"""What is fine on this computer, what is missing, and where to get it; nothing is downloaded."""

@@ -1,0 +1,1 @@
+"""Repeat a run from its manifest: the record, the commands, and what differs today."""
