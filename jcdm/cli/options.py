@@ -13,11 +13,11 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from jcdm.errors import ConfigError
 from jcdm.fitting import parse_frame
+from jcdm.reading import UnreadableError, read_yaml
 
 T = TypeVar("T")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
@@ -115,10 +115,10 @@ def _split_config(argv: Sequence[str], default: str | None) -> tuple[Path | None
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping with the safe loader; ConfigError in one line when it is not one."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise ConfigError(f"configuration {path} not found; expected a YAML file.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnreadableError) as error:
         raise ConfigError(f"configuration {path} cannot be read: {one_line(str(error))}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"configuration {path} holds no keys; expected sections such as 'run:'.")

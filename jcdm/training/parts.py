@@ -1,6 +1,5 @@
 """Trained parts as folders: load one from wherever it stands, and export one for shipping."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ from jcdm.errors import CheckpointError
 from jcdm.folders import verify_folder, write_folder
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.models.loading import check_sizes, clear_errors
+from jcdm.reading import read_object
 from jcdm.training.checkpoint import EMA_FILE, STATE_FILE, list_checkpoints, newest_whole
 from jcdm.training.weights import load_module, read_folder_tensors, read_tensors
 
@@ -32,14 +33,15 @@ def load_part(source: Path, part: str, key: str) -> Any:
             "a checkpoint, or the folder of a run."
         )
     kind = PARTS[part]
-    options = kind.load_config(str(weights), local_files_only=True)
+    options = read_object(weights / "config.json", CheckpointError, "Copy the folder again.")
     found = str(options.get("_class_name"))
     if found != kind.__name__:
         raise CheckpointError(
             f"{key}: {weights} holds weights of {found}, expected those of {kind.__name__}. "
             "Check the path."
         )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), clear_errors(weights / "config.json"):
+        check_sizes(options)
         model = kind.from_config(options)
     tensors = read_folder_tensors(weights)
     if is_checkpoint:
@@ -74,7 +76,11 @@ def export_part(source: Path, out: Path, *, dtype: torch.dtype = torch.float32) 
                 "Train first, or check the path."
             )
         folder = newest
-    part = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))["part"]
+    part = read_object(folder / STATE_FILE, CheckpointError, "Take another checkpoint.").get("part")
+    if part not in PARTS:
+        raise CheckpointError(
+            f"{folder / STATE_FILE} names no part; expected {' or '.join(PARTS)}."
+        )
     model = load_part(folder, part, "checkpoint")
     torch.nn.Module.to(model, dtype=dtype)  # diffusers' own `to` warns at every cast
     write_folder(out, model.save_pretrained)
