@@ -94,10 +94,10 @@ def read_json(path: Path) -> dict[str, Any]:
 def _shards(index: Path) -> list[Path]:
     """List the files of an index, each beside it and nowhere else."""
     table = read_json(index).get("weight_map")
-    names = sorted(set(table.values())) if isinstance(table, dict) else []
-    if not names or any(not isinstance(n, str) or Path(n).name != n for n in names):
+    names = list(table.values()) if isinstance(table, dict) else []
+    if not names or any(not isinstance(n, str) or Path(n).name != n or "\0" in n for n in names):
         raise CheckpointError(
             f"{index} does not list files beside it; expected 'weight_map' with plain file names. "
             "Copy the folder again."
         )
-    return [index.parent / name for name in names]
+    return [index.parent / name for name in sorted(set(names))]
