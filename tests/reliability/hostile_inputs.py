@@ -69,7 +69,8 @@ def _trees(good: Any) -> st.SearchStrategy[Any]:
 def _damage(good: Any, changes: list[tuple[int, str, Any, int]]) -> Any:
     tree = {"": copy.deepcopy(good)}
     for share, kind, value, other in changes:
-        places = list(_places(tree))
+        if not (places := list(_places(tree))):  # the whole of it is gone
+            break
         parent, key = places[share * len(places) // 10_001]
         _CHANGES[kind](parent, key, copy.deepcopy(value), places[other * len(places) // 10_001])
     return tree.get("")
