@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
@@ -88,6 +89,7 @@ def parse_command(parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
         raise ConfigError(f"{one_line(str(error))} See: {parser.prog} --help") from None
 
 
+@cache
 def _parser(kind: type, prog: str) -> ArgumentParser:
     parser = ArgumentParser(
         prog=prog, description=kind.__doc__, exit_on_error=False, allow_abbrev=False
