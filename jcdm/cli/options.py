@@ -90,7 +90,7 @@ def parse_command(parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
 
 
 @cache
-def _parser(kind: type, prog: str) -> ArgumentParser:
+def _parser(kind: Any, prog: str) -> ArgumentParser:
     parser = ArgumentParser(
         prog=prog, description=kind.__doc__, exit_on_error=False, allow_abbrev=False
     )
