@@ -39,7 +39,7 @@ def read_config(
     which reads none of them. Errors: ConfigError in one line, naming the key and, for keys of the
     file, the file.
     """
-    parser = _parser(kind, prog)
+    parser = _parser(cast(Any, kind), prog)
     if not {"-h", "--help"}.isdisjoint(argv):
         parser.print_help()
         raise SystemExit(0)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from jcdm.config import Config
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.folders import remove_folder, remove_leftovers, verify_folder, write_folder
-from jcdm.models.loading import clear_errors
 from jcdm.plain import to_plain, to_yaml
-from jcdm.reading import UnreadableError, read_object, read_yaml, short_reason
 from jcdm.training.engine import ENGINE_FOLDER, OPTIMIZER_FILE, Gathered, PlainEngine
 from jcdm.training.state import RunState
 from jcdm.training.weights import check_tensors, read_tensors, write_tensors
@@ -137,10 +137,10 @@ def load_checkpoint(folder: Path, state: RunState) -> None:
     All processes call it. Another number of them continues with the same samples as long as they
     see equally many a step together, batch_size x accumulation x processes; else it is logged.
     """
-    saved = read_object(folder / STATE_FILE, CheckpointError, "Take another checkpoint.")
-    if (part := saved.get("part")) != state.part:
+    saved = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    if saved["part"] != state.part:
         raise CheckpointError(
-            f"{folder} is a checkpoint of the {part}, expected one of the {state.part}. "
+            f"{folder} is a checkpoint of the {saved['part']}, expected one of the {state.part}. "
             "Choose another run.out or train.resume."
         )
     if (found := saved.get("engine", PlainEngine.name)) != state.engine.name:
@@ -151,12 +151,11 @@ def load_checkpoint(folder: Path, state: RunState) -> None:
     state.engine.load(folder, state)
     averages = read_tensors(folder / EMA_FILE)
     check_tensors(averages, state.parameters, folder / EMA_FILE)
-    with clear_errors(folder / STATE_FILE):
-        state.progress.restore(saved["progress"])
-        state.averages.load(averages, **saved["ema"], num_skipped=state.progress.num_skipped)
-        if state.scaler is not None and saved["scaler"] is not None:
-            state.scaler.load_state_dict(saved["scaler"])
-        _compare_batches(saved.get("samples_a_step", 0), state.samples_a_step)
+    state.progress.restore(saved["progress"])
+    state.averages.load(averages, **saved["ema"], num_skipped=state.progress.num_skipped)
+    if state.scaler is not None and saved["scaler"] is not None:
+        state.scaler.load_state_dict(saved["scaler"])
+    _compare_batches(saved.get("samples_a_step", 0), state.samples_a_step)
 
 
 def _compare_batches(before: int, now: int) -> None:
@@ -172,13 +171,7 @@ def _compare_batches(before: int, now: int) -> None:
 
 def changed_keys(folder: Path, config: Config) -> list[str]:
     """List the configuration keys whose values differ from those stored with a checkpoint."""
-    file = folder / CONFIG_FILE
-    try:
-        stored = dict(_leaves(read_yaml(file)))
-    except (OSError, UnreadableError, AttributeError) as error:
-        raise CheckpointError(
-            f"{file} cannot be read: {short_reason(error)}. Take another checkpoint."
-        ) from None
+    stored = dict(_leaves(yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))))
     current = dict(_leaves(to_plain(config, folder)))
     names = sorted(stored.keys() | current.keys())
     different = [name for name in names if stored.get(name) != current.get(name)]

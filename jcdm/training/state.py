@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import nn
 
-from jcdm.plain import from_plain
 from jcdm.training.ema import ParameterAverages
 
 
@@ -35,10 +34,9 @@ class Progress:
         return asdict(self)
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take over saved counters. Errors: ValueError for what is no counter."""
-        found = from_plain(Progress, saved)
-        for name in saved:
-            setattr(self, name, getattr(found, name))
+        """Take over saved counters."""
+        for name, value in saved.items():
+            setattr(self, name, value)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -300,6 +300,7 @@ def place_text(folder: Path) -> Prepared:
     return Prepared(file, lambda: place.read_text("cache.json"))
 
 
+CHECKPOINT = Parser("checkpoint_manifest", damaged_json, folder_manifest)
 PARSERS = (
     Parser("evidence_row", damaged_json, row),
     Parser("scores", damaged_json, scores),

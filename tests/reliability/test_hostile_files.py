@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hostile_lists import PARSERS as LISTS
 from hostile_lists import Parser
+from hostile_models import CHECKPOINT
 from hostile_models import PARSERS as MODELS
 from hypothesis import HealthCheck, given, settings
 
@@ -27,7 +28,11 @@ def outcome(read: Callable[[], object]) -> str:
     return "read"
 
 
-@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+@pytest.mark.parametrize(
+    "parser",
+    [*PARSERS, pytest.param(CHECKPOINT, marks=pytest.mark.xfail(reason="trusts its own format"))],
+    ids=lambda parser: parser.name,
+)
 @pytest.mark.parametrize("count", [QUICK, pytest.param(PUBLISHED, marks=pytest.mark.slow)])
 def test_no_content_raises_anything_else(
     parser: Parser, count: int, tmp_path: Path, figure: Callable[[str], None]
