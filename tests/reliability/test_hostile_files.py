@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from jcdm.errors import LONGEST_MESSAGE, JCDMError
 
-QUICK, PUBLISHED = 120, 10_000
+QUICK, PUBLISHED = 60, 10_000
 PARSERS = (*LISTS, *MODELS)
 
 
