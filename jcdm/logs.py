@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from jcdm.errors import DataError, JCDMError
+from jcdm.reading import UnreadableError, parse_json
 
 ROOT = "jcdm"
 SECONDS_BETWEEN_LINES = 10.0
@@ -158,15 +159,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().splitlines()
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            row = parse_json(line)
+            if not isinstance(row, dict) or type(row.get("step")) not in (int, float):
+                raise UnreadableError("no object with a step")
+            rows.append(row)
+        except UnreadableError:
             if number < len(lines):
                 raise DataError(
-                    f"{path}: line {number} is no JSON; expected one object a line. "
+                    f"{path}: line {number} is no JSON object with a step; expected one a line. "
                     "Repair or remove the file."
                 ) from None
     return rows

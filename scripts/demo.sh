@@ -10,8 +10,8 @@ echo "jcdm demo: about 10 minutes on 2 CPU cores, environment included; no GPU n
 out=outputs/demo
 rm -rf "$out"
 mkdir -p "$out"
-people="--data.index $out/people/index.json"
-moving="--data.index $out/people/sequences.json"
+people="$out/people/index.json"
+moving="$out/people/sequences.json"
 unseen="$out/unseen"
 
 say() { printf '\n== %s\n' "$1"; }
@@ -25,11 +25,11 @@ train() {
 }
 
 train "1/6  draw people and train the appearance prior (about 1 minute)" \
-    stage1_prior prior $people
+    stage1_prior prior --data.index "$people"
 train "2/6  train U-Net, pose guider and JCI on the frozen prior (about 1 minute)" \
-    stage2_denoiser denoiser $people --prior.weights "$out/stage1_prior/final"
+    stage2_denoiser denoiser --data.index "$people" --prior.weights "$out/stage1_prior/final"
 train "3/6  train the motion module, everything else frozen (about 5 minutes)" \
-    stage2_motion motion $moving --prior.weights "$out/stage1_prior/final" \
+    stage2_motion motion --data.index "$moving" --prior.weights "$out/stage1_prior/final" \
     --unet.weights "$out/stage2_denoiser/final"
 
 say "4/6  stage 1 test, shipped weights: predicted embeddings of unseen people"

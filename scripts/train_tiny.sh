@@ -30,24 +30,27 @@ train() {
         --train.batch_size "$batch" "$@"
 }
 
-still="--data.index $out/people/index.json --encoders.cache $out/encoded"
-moving="--data.index $out/people/sequences.json --encoders.cache $out/encoded_sequences"
-prior="--prior.weights $out/stage1_prior/final"
+# Each adds options to the command behind it.
+still() { "$@" --data.index "$out/people/index.json" --encoders.cache "$out/encoded"; }
+moving() { "$@" --data.index "$out/people/sequences.json" --encoders.cache "$out/encoded_sequences"; }
+on_prior() { "$@" --prior.weights "$out/stage1_prior/final" --prior.predictions "$out/$predicted"; }
+on_denoiser() { on_prior "$@" --unet.weights "$out/stage2_denoiser/final"; }
 
 say "1/3  appearance prior"
-cache "$out/encoded/cache.json" stage2_denoiser $still
-train prior stage1_prior 32 $still
+still cache "$out/encoded/cache.json" stage2_denoiser
+still train prior stage1_prior 32
 
 say "2/3  U-Net, pose guider and JCI, on the frozen prior"
-told="$prior --prior.predictions $out/predicted"
-cache "$out/predicted/predictions.json" stage2_denoiser $still $told --predictions denoiser
-train denoiser stage2_denoiser 32 $still $told
+predicted=predicted
+still on_prior cache "$out/predicted/predictions.json" stage2_denoiser --predictions denoiser
+still on_prior train denoiser stage2_denoiser 32
 
 say "3/3  motion modules, all else frozen"
-told="$prior --prior.predictions $out/predicted_sequences --unet.weights $out/stage2_denoiser/final"
-cache "$out/encoded_sequences/cache.json" stage2_motion $moving
-cache "$out/predicted_sequences/predictions.json" stage2_motion $moving $told --predictions motion
-train motion stage2_motion 8 $moving $told
+predicted=predicted_sequences
+moving cache "$out/encoded_sequences/cache.json" stage2_motion
+moving on_denoiser cache "$out/predicted_sequences/predictions.json" stage2_motion \
+    --predictions motion
+moving on_denoiser train motion stage2_motion 8
 
 "$JCDM_PYTHON" -m jcdm convert pipeline --run "$out/stage2_motion" --out "$pipeline" --dtype float16
 cp assets/tiny/sampling.json "$pipeline/"

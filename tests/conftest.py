@@ -1,12 +1,44 @@
 """Fixtures every room shares."""
 
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+OFFLINE = str(REPOSITORY / "tests" / "offline")
+sys.path.insert(0, OFFLINE)
+import network_guard  # noqa: E402
+
+os.environ.setdefault(network_guard.LOG, tempfile.mkstemp(prefix="jcdm-network-")[1])
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get("PYTHONPATH")]))
+for _switch in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "DIFFUSERS_OFFLINE"):
+    os.environ.pop(_switch, None)  # it is the code that stays at home, not a library told to
+network_guard.install()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_attempt_in_the_whole_session() -> Iterator[None]:
+    """Fail at the end, too: a thread or a process may try after its test."""
+    yield
+    assert network_guard.attempts() == []
+
+
+@pytest.fixture(autouse=True)
+def _offline(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that, or a process of which, tried to reach another computer."""
+    yield
+    mine = f"{request.node.nodeid}\t"
+    assert not [line for line in network_guard.attempts() if line.startswith(mine)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how often the session, all its processes together, tried to reach another computer."""
+    terminalreporter.write_line(f"network: {len(network_guard.attempts())} connection attempts")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,5 @@
 """Tables of docs/performance.md in Markdown: computed costs of full size, and measured rows."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from jcdm.bench.full_cost import (
 )
 from jcdm.bench.sampling_memory import sampling_peak
 from jcdm.config import Config
+from jcdm.errors import DataError
 from jcdm.pipelines.sampling import PRESETS
+from jcdm.reading import read_object
 
 NUM_PROCESSES = 8
 GRIDS = ((1, 2), (2, 2), (2, 3), (3, 3))
@@ -128,7 +129,7 @@ def _sampling_table() -> Iterator[str]:
 def measured_tables(files: Sequence[Path]) -> Iterator[str]:
     """Yield a table a JSON file of `python -m jcdm bench`."""
     for file in files:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = read_object(file, DataError, "Measure again: python -m jcdm bench --json FILE.")
         settings = ", ".join(f"{k} {v}" for k, v in document["settings"].items())
         rows = [row for found in document["rows"] for row in _measured_rows(found)]
         yield table(f"bench {document['bench']} ({settings})", ["What", "Found", ""], rows)

@@ -6,11 +6,14 @@ for, `patch_tokens` (rows,2,T,W). Rows follow from the photographs' contents, eq
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from jcdm.errors import DataError
+from jcdm.plain import from_plain
+from jcdm.reading import parse_json, short_reason
 
 FORMAT, VERSION = "jcdm-encoder-cache", 1
 MANIFEST, BLACK = "cache.json", "black.safetensors"
@@ -61,6 +64,16 @@ class CacheManifest:
     photographs: Mapping[str, CachedPhotograph]
 
 
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def check_hashes(hashes: Iterable[str]) -> None:
+    """Raise a ValueError unless all are SHA-256: local copies of shards are named after them."""
+    for found in hashes:
+        if not _HASH.fullmatch(found):
+            raise ValueError(f"it names a shard by {found!a:.60}, expected a SHA-256")
+
+
 def shard_name(number: int) -> str:
     """Name the file of a shard."""
     return f"shard_{number:05d}.safetensors"
@@ -75,20 +88,14 @@ def write_manifest(manifest: CacheManifest) -> str:
 def read_manifest(text: str, where: str) -> CacheManifest:
     """Read cache.json, found at `where`. Errors: DataError."""
     try:
-        content: dict[str, Any] = json.loads(text)
-        known = (content["format"], content["version"]) == (FORMAT, VERSION)
-        manifest = CacheManifest(
-            identity=CacheIdentity(**content["identity"]),
-            rows_per_shard=int(content["rows_per_shard"]),
-            num_rows=int(content["num_rows"]),
-            shards=dict(content["shards"]),
-            photographs={
-                name: CachedPhotograph(**facts) for name, facts in content["photographs"].items()
-            },
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{where} is no encoder cache: {reason}. {_REPAIR}") from None
+        content = parse_json(text)
+        known = (content.pop("format"), content.pop("version")) == (FORMAT, VERSION)
+        manifest = from_plain(CacheManifest, content)
+        check_hashes(manifest.shards.values())
+        if min(manifest.rows_per_shard, *(p.row + 1 for p in manifest.photographs.values()), 1) < 1:
+            raise ValueError("its rows are counted from 0, in shards of at least one")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{where} is no encoder cache: {short_reason(error)}. {_REPAIR}") from None
     if not known:
         raise DataError(f"{where} has not format {FORMAT!r} version {VERSION}. {_REPAIR}")
     return manifest

@@ -16,8 +16,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from jcdm.cache.differences import name_differences
+from jcdm.cache.layout import check_hashes
 from jcdm.cache.places import LocalCopies, Place
 from jcdm.errors import ConfigError, DataError
+from jcdm.plain import from_plain
+from jcdm.reading import parse_json, short_reason
 
 FORMAT, VERSION = "jcdm-predictions", 1
 MANIFEST = "predictions.json"
@@ -60,15 +63,16 @@ def write_manifest(manifest: PredictionsManifest) -> str:
 def read_manifest(text: str, where: str) -> PredictionsManifest:
     """Read predictions.json, found at `where`. Errors: DataError."""
     try:
-        content: dict[str, Any] = json.loads(text)
+        content = parse_json(text)
         known = (content.pop("format"), content.pop("version")) == (FORMAT, VERSION)
-        manifest = PredictionsManifest(**content)
-        counts = (manifest.num_people, manifest.num_rows, manifest.rows_per_shard)
-        if not isinstance(manifest.identity, dict) or min(map(int, counts)) < 1:
+        manifest = from_plain(PredictionsManifest, content)
+        check_hashes(manifest.shards)
+        if min(manifest.num_people, manifest.num_rows, manifest.rows_per_shard) < 1:
             raise ValueError("what it says of itself makes no sense")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{where} holds no predictions: {reason}. Build: {BUILD}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{where} holds no predictions: {short_reason(error)}. Build: {BUILD}."
+        ) from None
     if not known:
         raise DataError(f"{where} has not format {FORMAT!r} version {VERSION}. Build: {BUILD}.")
     return manifest

@@ -13,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from jcdm.reading import UnreadableError, parse_json
+
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _PARTIAL = re.compile(r"\..+\.\d+")
 _FACTS = "jcdm"  # one key: the format keeps several in no fixed order
@@ -28,8 +30,9 @@ def read_facts(file: Path) -> dict[str, Any]:
     """Read what a shard says of itself; nothing of one that is absent or damaged."""
     try:
         with safe_open(file, framework="pt") as opened:
-            return json.loads((opened.metadata() or {}).get(_FACTS, "{}"))
-    except (OSError, SafetensorError):
+            facts = parse_json((opened.metadata() or {}).get(_FACTS, "{}"))
+            return facts if isinstance(facts, dict) else {}
+    except (OSError, SafetensorError, UnreadableError):
         return {}
 
 

@@ -1,10 +1,11 @@
 """Dispatch `python -m jcdm COMMAND ...` and turn errors into one line and an exit code."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
-from jcdm.errors import JCDMError
+from jcdm.errors import JCDMError, printable
 
 COMMANDS = {
     "data": "draw people; import, check and count an index; write test tasks",
@@ -53,7 +54,7 @@ def run(command: Callable[[], None]) -> int:
         )
         return 1
     except OSError as error:
-        place = error.filename or "a file"
+        place = printable(os.fsdecode(error.filename or "a file"))
         print(
             f"jcdm: {place} cannot be read or written: {error.strerror or error}. "
             "Check the path, its permissions and the free space.",

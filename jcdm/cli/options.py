@@ -10,15 +10,16 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from jcdm.errors import ConfigError
 from jcdm.fitting import parse_frame
 from jcdm.plain import leaves
+from jcdm.reading import UnreadableError, read_yaml
 
 T = TypeVar("T")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
@@ -39,7 +40,7 @@ def read_config(
     which reads none of them. Errors: ConfigError in one line, naming the key and, for keys of the
     file, the file.
     """
-    parser = _parser(kind, prog)
+    parser = _parser(cast(Any, kind), prog)
     if not {"-h", "--help"}.isdisjoint(argv):
         parser.print_help()
         raise SystemExit(0)
@@ -89,7 +90,8 @@ def parse_command(parser: ArgumentParser, argv: Sequence[str]) -> Namespace:
         raise ConfigError(f"{one_line(str(error))} See: {parser.prog} --help") from None
 
 
-def _parser(kind: type, prog: str) -> ArgumentParser:
+@cache
+def _parser(kind: Any, prog: str) -> ArgumentParser:
     parser = ArgumentParser(
         prog=prog, description=kind.__doc__, exit_on_error=False, allow_abbrev=False
     )
@@ -116,10 +118,10 @@ def _split_config(argv: Sequence[str], default: str | None) -> tuple[Path | None
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping with the safe loader; ConfigError in one line when it is not one."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise ConfigError(f"configuration {path} not found; expected a YAML file.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnreadableError) as error:
         raise ConfigError(f"configuration {path} cannot be read: {one_line(str(error))}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"configuration {path} holds no keys; expected sections such as 'run:'.")

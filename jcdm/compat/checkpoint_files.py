@@ -68,6 +68,7 @@ def read_beside(path: Path) -> dict[str, Tensor]:
 def _read_pickled(path: Path, compare_checksums: bool) -> Any:
     options: dict[str, Any] = {"map_location": "cpu", "weights_only": False}
     if zipfile.is_zipfile(path):
+        _refuse_compressed(path)
         if compare_checksums:
             _compare_checksums(path)
         return torch.load(path, mmap=True, pickle_module=restricted_pickle, **options)
@@ -79,6 +80,17 @@ def _read_pickled(path: Path, compare_checksums: bool) -> Any:
             ".safetensors, or what torch.save writes."
         )
     return torch.load(path, pickle_module=restricted_pickle, **options)
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Refuse packed entries: torch.save makes none, and a few bytes of them can fill any memory."""
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise CheckpointError(
+                    f"{path}: {entry.filename!r} in it is compressed, expected entries as "
+                    "torch.save stores them. Download the file again from its source."
+                )
 
 
 def _compare_checksums(path: Path) -> None:

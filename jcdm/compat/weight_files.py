@@ -3,7 +3,6 @@
 So a converter can check everything first, and holds no more than one output file in memory.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from jcdm.compat.checkpoint_files import read_checkpoint
 from jcdm.errors import CheckpointError
+from jcdm.reading import read_object
 
 DIFFUSERS_STEMS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 TRANSFORMERS_STEMS = ("model.safetensors", "pytorch_model.bin")
@@ -88,23 +88,16 @@ def read_model_config(source: Path, subfolders: tuple[str, ...] = ()) -> tuple[P
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; CheckpointError where the file holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise CheckpointError(f"{path} cannot be read: {reason}. Copy the file again.") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no JSON object; copy the file again.")
-    return content
+    return read_object(path, CheckpointError, "Copy the file again.")
 
 
 def _shards(index: Path) -> list[Path]:
     """List the files of an index, each beside it and nowhere else."""
     table = read_json(index).get("weight_map")
-    names = sorted(set(table.values())) if isinstance(table, dict) else []
-    if not names or any(not isinstance(n, str) or Path(n).name != n for n in names):
+    names = list(table.values()) if isinstance(table, dict) else []
+    if not names or any(not isinstance(n, str) or Path(n).name != n or "\0" in n for n in names):
         raise CheckpointError(
             f"{index} does not list files beside it; expected 'weight_map' with plain file names. "
             "Copy the folder again."
         )
-    return [index.parent / name for name in names]
+    return [index.parent / name for name in sorted(set(names))]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from jcdm.errors import DataError, MissingViewError
+from jcdm.reading import UnreadableError, read_json
 from jcdm.records import NUM_KEYPOINTS, SubjectRecord, ViewRecord
 
 FORMAT = "jcdm-index"
@@ -169,12 +170,12 @@ def index_identity(path: Path | str) -> dict[str, str | int]:
 
 def _load_json(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except FileNotFoundError:
         raise DataError(
             f"index {path} not found. Check data.index, or make one: python -m jcdm data synth."
         ) from None
-    except (OSError, ValueError, RecursionError) as error:  # JSON errors tell line and column
+    except (OSError, UnreadableError) as error:  # JSON errors tell line and column
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} is not a readable JSON file: {reason}. {_REPAIR}") from None
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from jcdm.data.keypoints import NUM_FACE_POINTS, NUM_HAND_JOINTS
 from jcdm.errors import DataError
+from jcdm.reading import UnreadableError, read_json, short_reason
 from jcdm.records import NUM_KEYPOINTS
 
 
@@ -47,12 +48,13 @@ def read_pose_file(path: Path) -> tuple[StoredPose, ...]:
     ...?}, or the bare list of joints. Errors: DataError naming file and frame.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         raise DataError(f"{path} not found; expected a JSON file of poses.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path} cannot be read as JSON: {reason}; {_SHAPE}.") from None
+    except (OSError, UnreadableError) as error:
+        raise DataError(
+            f"{path} cannot be read as JSON: {short_reason(error)}; {_SHAPE}."
+        ) from None
     if isinstance(content, list):
         content = {"keypoints": content}
     if not isinstance(content, dict):

@@ -1,6 +1,5 @@
 """The published protocols' counts, and what an index says about where it comes from."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from jcdm.data.importers.photo_names import parse_name
 from jcdm.errors import DataError
+from jcdm.reading import UnreadableError, read_json
 from jcdm.records import SubjectRecord, ViewRecord
 
 Protocol = Literal["deepfashion", "market"]
@@ -50,8 +50,8 @@ def compare(
 def read_generator(path: Path) -> dict[str, Any]:
     """What made an index, as it says itself; empty where it does not."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        document = read_json(path)
+    except (OSError, UnreadableError):
         raise DataError(f"{path} is not a readable index. See: data check --index.") from None
     generator = document.get("generator") if isinstance(document, dict) else None
     return generator if isinstance(generator, dict) else {}

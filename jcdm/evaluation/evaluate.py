@@ -19,6 +19,7 @@ from jcdm.data.transforms import clip_pixels
 from jcdm.errors import DataError
 from jcdm.fitting import frame_place, parse_frame
 from jcdm.grid import GridShape
+from jcdm.naming import file_stem
 from jcdm.pipelines.inputs import count_free_cells
 from jcdm.pipelines.outputs import to_uint8
 from jcdm.records import Batch, SubjectRecord
@@ -95,7 +96,7 @@ def clip_view(pictures: Sequence[np.ndarray], pipeline: Any) -> Tensor:
 
 
 def save_pictures(pictures: dict[str, np.ndarray], folder: Path) -> None:
-    """Write pictures (H,W,3) uint8 as `folder/NAME.png`."""
+    """Write pictures (H,W,3) uint8 as `folder/NAME.png`, never outside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        Image.fromarray(picture).save(folder / f"{name}.png")
+        Image.fromarray(picture).save(folder / f"{file_stem(name)}.png")

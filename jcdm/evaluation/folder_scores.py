@@ -15,6 +15,7 @@ from jcdm.evaluation.paper_table import PaperRow
 from jcdm.evaluation.protocols.results import ProtocolResult
 from jcdm.evaluation.scored_method import ScoredMethod
 from jcdm.folders import write_folder
+from jcdm.reading import read_json, short_reason
 
 FORMAT, VERSION = "jcdm-scores", 2
 SCORES, PER_PAIR = "scores.json", "per_pair.csv"
@@ -99,13 +100,13 @@ def read_rows(folder: Path) -> list[PaperRow]:
     """
     file = folder / SCORES
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         known = content["format"] == FORMAT and content["version"] == VERSION
         rows = [_row(content, label, scores) for label, scores in content["rows"].items()]
         rows.append(_row(content, content["method"], content["scores"], is_method=True))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{file} holds no scores: {' '.join(str(error).split())}. Expected a folder that "
+            f"{file} holds no scores: {short_reason(error)}. Expected a folder that "
             "`python -m jcdm evaluate images --out` wrote."
         ) from None
     if not known:

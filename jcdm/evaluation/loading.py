@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-import yaml
 
 from jcdm.config import SampleConfig, ScheduleConfig
 from jcdm.diffusion.schedule import (
@@ -15,8 +14,11 @@ from jcdm.diffusion.schedule import (
 from jcdm.errors import CheckpointError
 from jcdm.logs import quiet_libraries
 from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.models.loading import check_sizes
 from jcdm.pipelines.base import ImagePipeline
 from jcdm.pipelines.prior import JCDMPriorPipeline
+from jcdm.plain import from_plain
+from jcdm.reading import UnreadableError, read_yaml, short_reason
 from jcdm.training.checkpoint import CONFIG_FILE
 from jcdm.training.parts import load_part
 
@@ -59,13 +61,15 @@ def trained_noise_levels(denoiser: Path) -> dict[str, Any] | None:
         if not file.is_file():
             continue
         try:
-            stored = yaml.safe_load(file.read_text(encoding="utf-8"))["schedule"]
-            return noise_level_config(build_denoiser_scheduler(ScheduleConfig(**stored)))
-        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            stored = read_yaml(file)["schedule"]
+            check_sizes(stored)
+            schedule = from_plain(ScheduleConfig, stored)
+        except (UnreadableError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{file} names no noise schedule: {reason}. Expected the configuration of a run."
+                f"{file} names no noise schedule: {short_reason(error)}. Expected the "
+                "configuration of a run."
             ) from None
+        return noise_level_config(build_denoiser_scheduler(schedule))
     return None
 
 

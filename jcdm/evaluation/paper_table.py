@@ -10,11 +10,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jcdm.errors import ConfigError
 from jcdm.evaluation.metrics import ARROWS, Direction
+from jcdm.reading import parse_yaml
 
 PUBLISHED = "published_scores.yaml"
 PRINTED: Mapping[str, Direction] = {  # what papers print, in its order; which way is better
@@ -163,7 +163,7 @@ def write_tables(tables: Sequence[PaperTable], folder: Path) -> list[Path]:
 
 def _published() -> dict[str, Any]:
     text = resources.files("jcdm.evaluation").joinpath(PUBLISHED).read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return parse_yaml(text)
 
 
 def _published_row(entry: Mapping[str, Any]) -> PaperRow:

@@ -19,6 +19,8 @@ from jcdm.errors import DataError
 from jcdm.evaluation.metrics import ScoreDefinition, define_score, find_score
 from jcdm.evaluation.report_parts import Card, Cell, Figure, Fragment, Listing, Section, Table
 from jcdm.evaluation.report_plain import section_from_plain, section_to_plain
+from jcdm.plain import from_plain
+from jcdm.reading import read_object, short_reason
 
 __all__ = [
     "Card",
@@ -74,10 +76,7 @@ def read_report(folder: Path) -> dict[str, Any]:
     file = folder / "report.json"
     if not file.is_file():
         raise DataError(f"{folder} holds no report.json; expected the folder of a finished test.")
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{file} is not JSON ({error}); run the test again.") from None
+    document = read_object(file, DataError, "Run the test again.")
     found = (document.get("format"), document.get("version"))
     if found != (FORMAT, VERSION):
         raise DataError(f"{file}: found format {found}, expected {(FORMAT, VERSION)}.")
@@ -85,11 +84,21 @@ def read_report(folder: Path) -> dict[str, Any]:
 
 
 def read_sections(folder: Path) -> tuple[Section, ...]:
-    """Return the sections of a report written earlier, and define its scores again."""
+    """Return the sections of a report written earlier, and define its scores again.
+
+    Errors: DataError, also for a picture that does not lie in the folder.
+    """
     document = read_report(folder)
-    for score in document["scores"]:
-        define_score(score["name"], score["direction"], score["formula"])
-    return tuple(section_from_plain(section, folder) for section in document["sections"])
+    try:
+        scores = [_definition_from_plain(plain) for plain in document["scores"]]
+        sections = tuple(section_from_plain(plain, folder) for plain in document["sections"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{folder / 'report.json'} is no report: {short_reason(error)}. Run the test again."
+        ) from None
+    for score in scores:
+        define_score(score.name, score.direction, score.formula)
+    return sections
 
 
 def _place_pictures(section: Section, number: int, out: Path) -> Section:
@@ -124,6 +133,10 @@ def _definition_to_plain(score: ScoreDefinition) -> dict[str, str]:
         "direction": score.direction,
         "formula": score.formula,
     }
+
+
+def _definition_from_plain(plain: Mapping[str, Any]) -> ScoreDefinition:
+    return from_plain(ScoreDefinition, {k: v for k, v in plain.items() if k != "heading"})
 
 
 def _render(name: str, document: Mapping[str, Any], out: Path) -> str:

@@ -1,11 +1,13 @@
 """Sections of a report as plain values for report.json, and back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jcdm.evaluation.report_parts import Card, Figure, Fragment, Listing, Section, Table
-from jcdm.records import Scores
+from jcdm.evaluation.report_parts import Listing, Section, Table
+from jcdm.naming import leads_out
+from jcdm.plain import from_plain
 
 
 def section_to_plain(section: Section, out: Path) -> dict[str, Any]:
@@ -27,24 +29,24 @@ def section_to_plain(section: Section, out: Path) -> dict[str, Any]:
 
 
 def section_from_plain(plain: Mapping[str, Any], folder: Path) -> Section:
-    """Read a section back; reports of earlier versions have tables and figures alone."""
-    return Section(
-        title=plain["title"],
-        intro=plain["intro"],
-        weights=plain["weights"],
+    """Read a section back; reports of earlier versions have tables and figures alone.
+
+    Errors: ValueError, KeyError, TypeError or AttributeError for what is no section, and for a
+    picture that does not lie in the folder.
+    """
+    section = from_plain(Section, {**plain, "tables": []})
+    return replace(
+        section,
         tables=tuple(_table_from_plain(table) for table in plain["tables"]),
-        fragments=tuple(Fragment(**fragment) for fragment in plain.get("fragments", ())),
-        figures=tuple(
-            Figure(file=folder / figure["file"], caption=figure["caption"])
-            for figure in plain["figures"]
-        ),
-        cards=tuple(
-            Card(file=folder / card["file"], title=card["title"], lines=tuple(card["lines"]))
-            for card in plain.get("cards", ())
-        ),
-        listings=tuple(_listing_from_plain(listing) for listing in plain.get("listings", ())),
-        notes=tuple(plain.get("notes", ())),
+        figures=tuple(replace(f, file=_inside(f.file, folder)) for f in section.figures),
+        cards=tuple(replace(card, file=_inside(card.file, folder)) for card in section.cards),
     )
+
+
+def _inside(file: Path, folder: Path) -> Path:
+    if leads_out(str(file)):
+        raise ValueError(f"the picture {str(file)!a:.60} does not lie in the report's folder")
+    return folder / file
 
 
 def _below(file: Path, out: Path) -> str:
@@ -69,17 +71,12 @@ def _table_to_plain(table: Table) -> dict[str, Any]:
 
 def _table_from_plain(plain: Mapping[str, Any]) -> Table:
     rows = {
-        row["method"]: Scores(
-            values={name: (s["value"], s["count"]) for name, s in row["scores"].items()}
-        )
+        row["method"]: {
+            "values": {name: [s["value"], s["count"]] for name, s in row["scores"].items()}
+        }
         for row in plain["rows"]
     }
-    return Table(
-        title=plain["title"],
-        rows=rows,
-        highlight=plain["highlight"],
-        notes=tuple(plain["notes"]),
-    )
+    return from_plain(Table, {**{k: v for k, v in plain.items() if k != "columns"}, "rows": rows})
 
 
 def _listing_to_plain(listing: Listing) -> dict[str, Any]:
@@ -89,12 +86,3 @@ def _listing_to_plain(listing: Listing) -> dict[str, Any]:
         "rows": [list(row) for row in listing.rows],
         "is_folded": listing.is_folded,
     }
-
-
-def _listing_from_plain(plain: Mapping[str, Any]) -> Listing:
-    return Listing(
-        title=plain["title"],
-        columns=tuple(plain["columns"]),
-        rows=tuple(tuple(row) for row in plain["rows"]),
-        is_folded=plain["is_folded"],
-    )

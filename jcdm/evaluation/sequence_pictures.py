@@ -10,6 +10,7 @@ from PIL import Image
 from jcdm.evaluation.evaluate import save_pictures
 from jcdm.evaluation.frames import FrameSequence
 from jcdm.evaluation.sheets import SheetRow, draw_sheet, enlarged
+from jcdm.naming import file_stem
 from jcdm.pipelines.video import write_gif, write_mp4
 
 NUM_STRIP_FRAMES = 10
@@ -47,7 +48,7 @@ def sequence_strips(painted: PaintedSequence) -> list[SheetRow]:
 
 def save_sequence(painted: PaintedSequence, out: Path) -> None:
     """Write what motion painted: `out/generated/NAME_frame000.png`..., `out/films/NAME.mp4`."""
-    name = painted.sequence.name
+    name = file_stem(painted.sequence.name)
     frames = {f"{name}_frame{i:03d}": frame for i, frame in enumerate(painted.with_motion)}
     save_pictures(frames, out / "generated")
     film = [Image.fromarray(frame) for frame in painted.with_motion]
@@ -64,5 +65,5 @@ def save_comparison(painted: PaintedSequence, out: Path) -> Path:
         )
         for moment in zip(*rows.values(), strict=True)
     ]
-    name = f"{painted.sequence.name}_compared.gif"
+    name = f"{file_stem(painted.sequence.name)}_compared.gif"
     return write_gif(frames, out / "films" / name, FRAMES_PER_SECOND)

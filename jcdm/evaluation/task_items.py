@@ -1,6 +1,5 @@
 """A test task as it was written: its items, and where what belongs to them is kept."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from PIL import Image
 
 from jcdm.data.index import read_index
 from jcdm.errors import DataError
+from jcdm.reading import read_json, short_reason
 from jcdm.records import ViewRecord
 
 FORMAT, VERSION = "jcdm-task", 1
@@ -101,12 +101,12 @@ def save_picture(picture: Image.Image, file: Path) -> None:
 
 def _read_document(file: Path) -> dict[str, Any]:
     try:
-        task = json.loads(file.read_text(encoding="utf-8"))
+        task = read_json(file)
         known = (task["format"], task["version"]) == (FORMAT, VERSION)
         task = {**task, "split": task["split"], "items": list(task["items"])}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{file} holds no task: {' '.join(str(error).split())[:200]}. Expected a file that "
+            f"{file} holds no task: {short_reason(error)}. Expected a file that "
             "`python -m jcdm data tasks` wrote."
         ) from None
     if not known:

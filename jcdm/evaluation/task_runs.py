@@ -1,6 +1,5 @@
 """Run a test task: paint it with every seed, share it over processes, score it, keep its origin."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 
 from jcdm.data.index import index_identity
-from jcdm.errors import ConfigError
+from jcdm.errors import ConfigError, DataError
 from jcdm.evaluation.protocols.files import OnBad, Pair, list_pictures
 from jcdm.evaluation.protocols.protocol import find_protocol
 from jcdm.evaluation.protocols.selection import Selection
@@ -33,13 +32,20 @@ from jcdm.pipelines.execution import place
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.photographs import recommended_options
 from jcdm.pipelines.sampling import SamplingOptions
+from jcdm.plain import from_plain
 from jcdm.processes import process_state
+from jcdm.reading import read_object
 from jcdm.weights_identity import PAINTER, identify_all
 
 logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 RECONSTRUCTION = "VAE reconstruction"
 COPY = "copied reference"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Skipped:
+    skipped: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +151,7 @@ def score_run(
     Reference rows: the truth against itself, the VAE's reconstruction, the copied reference.
     """
     folders, items = run.folders, read_task(run.task, run.index)
-    skipped = json.loads((run.out / MANIFEST).read_text(encoding="utf-8"))["skipped"]
+    skipped = _read_skipped(run.out / MANIFEST)
     painted = [item for item in items if str(item.number) not in skipped]
     selections = {seed: _select(painted, folders, seed, plan) for seed in run.seeds}
     rows: dict[str, StandIn] = {
@@ -174,6 +180,15 @@ def score_run(
 def _data(run: TaskRun) -> dict[str, Any]:
     """Identify the people of a task."""
     return {"index": str(run.index), **index_identity(run.index)}
+
+
+def _read_skipped(manifest: Path) -> dict[str, str]:
+    """Numbers of the items that were left out in painting, with the reason. Errors: DataError."""
+    content = read_object(manifest, DataError, "Paint the task again.")
+    try:
+        return from_plain(_Skipped, {"skipped": content.get("skipped")}).skipped
+    except ValueError as error:
+        raise DataError(f"{manifest}: {error}. Paint the task again.") from None
 
 
 def _select(

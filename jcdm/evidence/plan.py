@@ -1,18 +1,20 @@
 """What the evidence consists of: people, trainings and rows (configs/evidence/rows.yaml)."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from jcdm.errors import ConfigError
 from jcdm.evidence.tasks import find_task
 from jcdm.pipelines.sampling import check_names
 from jcdm.pipelines.schedulers import SCHEDULES
+from jcdm.plain import from_plain
+from jcdm.reading import read_yaml, short_reason
 
 STAGES = ("prior", "denoiser", "motion")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 KINDS = ("paint", "prior", "motion", "calibration", "naive")
 
 
@@ -78,16 +80,10 @@ class EvidencePlan:
 def read_plan(file: Path) -> EvidencePlan:
     """Read and check a plan. Errors: ConfigError in one line."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        plan = EvidencePlan(
-            configs=(file.parent / content["configs"]).resolve(),
-            benchmark=Benchmark(**content["benchmark"]),
-            common={stage: tuple(words) for stage, words in content["common"].items()},
-            trainings={name: _training(entry) for name, entry in content["trainings"].items()},
-            rows={name: _row(entry) for name, entry in content["rows"].items()},
-        )
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        written = from_plain(EvidencePlan, read_yaml(file))
+        plan = replace(written, configs=(file.parent / written.configs).resolve())
+    except (OSError, ValueError) as error:
+        reason = short_reason(error)
         raise ConfigError(f"{file} is no plan of the evidence: {reason}.") from None
     _check(plan, file)
     return plan
@@ -100,17 +96,13 @@ def with_people(plan: EvidencePlan, seed: int | None) -> EvidencePlan:
     return replace(plan, benchmark=replace(plan.benchmark, seed=seed))
 
 
-def _training(entry: Mapping[str, Any]) -> Training:
-    return Training(**{**entry, "options": tuple(entry.get("options", ()))})
-
-
-def _row(entry: Mapping[str, Any]) -> EvidenceRow:
-    lists = {f.name for f in fields(EvidenceRow)} & {"seeds", "tasks"}
-    known: dict[str, Any] = {n: tuple(v) if n in lists else v for n, v in entry.items()}
-    return EvidenceRow(**known)
-
-
 def _check(plan: EvidencePlan, file: Path) -> None:
+    for name in (*plan.trainings, *plan.rows):
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{file}: found the name {name!r}; files and folders are called after it, so it "
+                "may have letters, digits, - and _ alone."
+            )
     if unknown := set(plan.common) - set(STAGES):
         raise ConfigError(
             f"{file}: common has {', '.join(sorted(unknown))}; expected {', '.join(STAGES)}."

@@ -10,6 +10,8 @@ from typing import Any
 from jcdm.errors import ConfigError, DataError
 from jcdm.evidence.plan import Benchmark
 from jcdm.evidence.tally import Estimate
+from jcdm.plain import from_plain
+from jcdm.reading import read_json, short_reason
 
 FORMAT, VERSION = "jcdm-evidence-row", 1
 
@@ -54,19 +56,14 @@ def write_row(row: RowFile, folder: Path) -> Path:
 def read_row(file: Path) -> RowFile:
     """Read a finished row. Errors: DataError."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         if (content.pop("format"), content.pop("version")) != (FORMAT, VERSION):
             raise ValueError("another format or version")
-        results = tuple(
-            Result(
-                **{**entry, "scores": {n: Estimate(**e) for n, e in entry["scores"].items()}},
-            )
-            for entry in content.pop("results")
-        )
-        return RowFile(**content, results=results)
+        return from_plain(RowFile, content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{file} is no finished row: {reason}. Remove it to try again.") from None
+        raise DataError(
+            f"{file} is no finished row: {short_reason(error)}. Remove it to try again."
+        ) from None
 
 
 def is_finished(file: Path, benchmark: Benchmark) -> bool:

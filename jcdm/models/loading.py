@@ -6,11 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from jcdm.errors import CheckpointError
+from jcdm.errors import CheckpointError, JCDMError
 
 LONGEST_REASON = 240
+LARGEST_SIZE = 10_000_000
 
 
 @contextmanager
@@ -18,13 +17,28 @@ def clear_errors(where: Any) -> Iterator[None]:
     """Turn what libraries raise for unreadable weights into one CheckpointError naming `where`."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except JCDMError:
+        raise
+    except Exception as error:  # a damaged configuration can make any layer raise
         first_sentence = " ".join(str(error).split()).split(". ")[0]  # the rest is for programmers
         reason = first_sentence[:LONGEST_REASON].rstrip(".")
         raise CheckpointError(
             f"{where} cannot be loaded: {reason}. Expected weights (safetensors) that fit "
             "config.json beside them; save or copy them again."
         ) from error
+
+
+def check_sizes(config: Any) -> None:
+    """Raise a ValueError for a number in a model's configuration that would fill any memory.
+
+    It is found before libraries begin to build what weights cannot fit anyway.
+    """
+    inner = config.values() if isinstance(config, dict) else config
+    if isinstance(inner, list | tuple) or isinstance(config, dict):
+        for value in inner:
+            check_sizes(value)
+    elif isinstance(config, int | float) and abs(config) > LARGEST_SIZE:
+        raise ValueError(f"found {config}, expected sizes of at most {LARGEST_SIZE:,}")
 
 
 def read_model(

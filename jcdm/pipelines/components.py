@@ -8,9 +8,11 @@ import torch
 
 from jcdm.errors import CheckpointError
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
-from jcdm.models.loading import clear_errors
+from jcdm.models.loading import check_sizes, clear_errors
 from jcdm.plain import HUB_PREFIX
+from jcdm.reading import read_object
 
+LIBRARIES = ("diffusers", "transformers")
 ENCODERS: dict[str, Any] = {"vae": FrozenVAE, "image_encoder": FrozenCLIPVision}
 
 
@@ -52,8 +54,26 @@ def read_pipeline(
             f"{text} is not a pipeline folder: no model_index.json in it. Pass a folder that "
             f"save_pretrained wrote, or {HUB_PREFIX}owner/name."
         )
+    _check_index(folder / "model_index.json")
     with clear_errors(text):
         return load(text, local_files_only=True, **_encoders(folder, encoders, wanted), **wanted)
+
+
+def _check_index(file: Path) -> None:
+    """Refuse a list of components that names code of its own: such code would run when loaded."""
+    index = read_object(file, CheckpointError, "Copy the folder again.")
+    for name, entry in index.items():
+        library = entry[0] if isinstance(entry, list) and entry else None
+        if not isinstance(entry, list) or library is None:
+            continue
+        if str(library) not in LIBRARIES and not str(library).startswith("jcdm."):
+            raise CheckpointError(
+                f"{file}: {name} is {str(entry)[:80]}, expected classes of {', '.join(LIBRARIES)} "
+                "or jcdm alone; code in a folder of weights is never run. Copy the folder again "
+                "from its source."
+            )
+    with clear_errors(file):
+        check_sizes(index)
 
 
 def _encoders(folder: Path, names: Sequence[str], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Nothing is squashed: photographs and poses are letterboxed into the model's view
 pictures are taken out of their bars again.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.noise import KeyedNoise
 from jcdm.pipelines.outputs import to_pil
 from jcdm.pipelines.sampling import SamplingOptions, check_names
+from jcdm.reading import read_json, short_reason
 from jcdm.seeding import sample_key
 
 ADVICE = "sampling.json"  # beside the weights: the settings that suit them
@@ -70,13 +70,13 @@ def recommended_options(pipeline: Path, preset: str = "standard", **given: Any) 
     """
     file = pipeline / ADVICE
     try:
-        advice = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        advice = read_json(file) if file.is_file() else {}
         check_names(advice, f"{file}: ")
         chosen = advice | {name: value for name, value in given.items() if value is not None}
         return SamplingOptions.preset(preset, **chosen)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"{file} holds no sampling settings: {' '.join(str(error).split())}. Expected an "
+            f"{file} holds no sampling settings: {short_reason(error)}. Expected an "
             "object with keys such as num_steps; correct the file or remove it."
         ) from None
 

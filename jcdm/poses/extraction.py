@@ -5,7 +5,6 @@ picture with the same choice are not read again.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from jcdm.errors import DataError, MissingViewError
 from jcdm.poses.choose import Choice, find_person
 from jcdm.poses.detector import PoseDetector
 from jcdm.poses.overlay import is_overlay, save_overlay
+from jcdm.reading import UnreadableError, read_json
 
 OnBad = Literal["error", "skip"]
 
@@ -117,10 +117,10 @@ def _origin(job: Job, detector: PoseDetector, choice: Choice) -> dict[str, Any]:
 def _stored_origin(path: Path) -> Any:
     """Read what an earlier run has written beside a pose; None where there is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, UnreadableError):
         content = None
     if not isinstance(content, dict) or "origin" not in content:
         raise DataError(

@@ -1,6 +1,5 @@
 """A film -> the poses of one person in it, frame by frame."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from jcdm.poses.detector import DetectedPerson, PoseDetector
 from jcdm.poses.film import FilmFrame
 from jcdm.poses.follow import Follower
 from jcdm.poses.tracks import bridge_gaps, smooth_points
+from jcdm.reading import UnreadableError, read_json
 from jcdm.records import NUM_KEYPOINTS
 
 _BODY = slice(0, NUM_KEYPOINTS)
@@ -113,7 +113,10 @@ def write_sequence(path: Path, sequence: PoseSequence, **more: Any) -> None:
 
 def read_timing(path: Path) -> dict[str, Any]:
     """Read what a pose file says of time, `fps` and `seconds`, to be written into another one."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = read_json(path)
+    except UnreadableError as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}; expected poses.") from None
     keys = ("fps", "seconds") if isinstance(content, dict) else ()
     return {key: content[key] for key in keys if key in content}
 

@@ -9,6 +9,8 @@ from jcdm.errors import CheckpointError
 from jcdm.folders import MANIFEST, verify_folder, write_folder
 from jcdm.models.apm import AppearancePriorTransformer
 from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.models.loading import check_sizes, clear_errors
+from jcdm.reading import read_object
 from jcdm.training.checkpoint import EMA_FILE
 from jcdm.training.checkpoint_folders import (
     FINAL,
@@ -47,14 +49,15 @@ def _read_part(folder: Path, part: str, key: str) -> Any:
             "a checkpoint, or the folder of a run."
         )
     kind = PARTS[part]
-    options = kind.load_config(str(weights), local_files_only=True)
+    options = read_object(weights / "config.json", CheckpointError, "Copy the folder again.")
     found = str(options.get("_class_name"))
     if found != kind.__name__:
         raise CheckpointError(
             f"{key}: {weights} holds weights of {found}, expected those of {kind.__name__}. "
             "Check the path."
         )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), clear_errors(weights / "config.json"):
+        check_sizes(options)
         model = kind.from_config(options)
     tensors = read_folder_tensors(weights)
     if is_checkpoint:

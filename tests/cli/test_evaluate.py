@@ -197,7 +197,8 @@ def test_two_processes_score_and_skip_the_same(folders: Path, tmp_path: Path) ->
     command = ["evaluate", "images", *words, "--out", str(tmp_path / "two")]
     command += ["--cache", str(tmp_path / "cache")]
     root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": root}
+    search = f"{root}{os.pathsep}{os.environ['PYTHONPATH']}"
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": search}
     done = subprocess.run([*launch, *command], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("pairs by protocol strict") == 1

@@ -85,4 +85,5 @@ def run_fresh(words: list[str], kill_after: float | None) -> Attempt:
 
 
 def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(_REPOSITORY), "OMP_NUM_THREADS": "1"}
+    search = f"{_REPOSITORY}{os.pathsep}{os.environ['PYTHONPATH']}"
+    return os.environ | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1"}

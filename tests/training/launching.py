@@ -24,7 +24,7 @@ def launch(
     variables = {
         "ACCELERATE_USE_CPU": "true",
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{os.environ['PYTHONPATH']}",
     }
     return subprocess.run(
         [sys.executable, *command],

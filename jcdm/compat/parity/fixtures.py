@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from jcdm.compat.checkpoint_files import read_checkpoint
 from jcdm.compat.parity.comparison import Row, failure
 from jcdm.errors import DataError
+from jcdm.reading import read_object
 
 MANIFEST = "MANIFEST.json"
 TENSORS, WEIGHTS, SETTINGS = ".io.safetensors", ".weights.safetensors", ".json"
@@ -68,7 +68,7 @@ class FixtureFolder:
 
     def settings(self, fixture: str) -> dict[str, Any]:
         """Read the constructor configuration and settings of a fixture."""
-        return json.loads(self._path(fixture + SETTINGS).read_text(encoding="utf-8"))
+        return read_object(self._path(fixture + SETTINGS), DataError, "Copy the folder again.")
 
     def _path(self, name: str) -> Path:
         path = self.folder / name
@@ -101,11 +101,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     hint = "Point --fixtures at a folder of recorded numbers."
     if not path.is_file():
         raise DataError(f"{path} not found; expected the list of the folder's files. {hint}")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}. {hint}") from error
-    entries = list(manifest.values()) if isinstance(manifest, dict) else []
+    manifest = read_object(path, DataError, hint)
+    entries = list(manifest.values())
     if not entries or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{path} lists no files; expected an entry with sha256 for each. {hint}")
     return manifest

@@ -1,6 +1,5 @@
 """Joints as published lists write them, made x, y in [0,1] of the picture."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from jcdm.data.importers.base import RowError
 from jcdm.data.importers.text import shown
+from jcdm.reading import UnreadableError, parse_json
 from jcdm.records import NUM_KEYPOINTS
 
 NO_KEYPOINTS = np.zeros((NUM_KEYPOINTS, 2))
@@ -32,8 +32,8 @@ class Joints(NamedTuple):
 def parse_integers(text: str, what: str) -> list[int]:
     """Read `[24, -1, ...]`: 18 integers, -1 = missing. RowError says what was found instead."""
     try:
-        values = json.loads(text) if len(text) <= _LONGEST_LIST else None
-    except (ValueError, RecursionError):
+        values = parse_json(text) if len(text) <= _LONGEST_LIST else None
+    except UnreadableError:
         values = None
     if not isinstance(values, list):
         raise RowError(f"found {what} {shown(text.strip())}, expected 18 integers in brackets.")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jcdm.data.importers.text import shown
 from jcdm.errors import DataError
+from jcdm.naming import leads_out
 
 _ENCRYPTED = 0x1
 
@@ -52,11 +53,10 @@ def unpack(archive: Path, target: Path, password: str | None = None) -> Path:
 def _check(archive: Path, members: list[zipfile.ZipInfo], target: Path) -> None:
     """Refuse an archive with a name that leads out, a link, or more than the disk can hold."""
     for member in members:
-        name = member.filename.replace("\\", "/")
-        leads_out = name.startswith("/") or name[1:2] == ":" or ".." in name.split("/")
+        is_outside = leads_out(member.filename)
         kind = stat.S_IFMT(member.external_attr >> 16)
-        if leads_out or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            what = "a name that leads out of the folder" if leads_out else "a link or device"
+        if is_outside or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            what = "a name that leads out of the folder" if is_outside else "a link or device"
             raise DataError(
                 f"{archive}: found {what}: {shown(member.filename)}, expected plain files. "
                 "Download the archive again from its source."

@@ -1,6 +1,5 @@
 """A folder of recorded metric numbers: its JSON, its arrays, and the folders of each case."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from jcdm.evaluation.protocols.pictures import Size
 from jcdm.evaluation.protocols.protocol import PROTOCOLS, Protocol
 from jcdm.evaluation.protocols.scoring import Evaluation
 from jcdm.evaluation.protocols.selection import Folders, select
+from jcdm.reading import read_object
 
 EXPECTED, ARRAYS = "expected.json", "intermediates.npz"
 _GENERATED = {"pcdms": "generated", "cfld": "raw"}  # folder names of a protocol's results
@@ -82,11 +82,8 @@ def _read_expected(path: Path) -> dict[str, Any]:
     hint = "Point --metric_fixtures at a folder of recorded metric numbers."
     if not path.is_file():
         raise DataError(f"{path} not found; expected the list of recorded numbers. {hint}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}. {hint}") from None
-    if not isinstance(content, dict) or not isinstance(content.get("tolerances"), dict):
+    content = read_object(path, DataError, hint)
+    if not isinstance(content.get("tolerances"), dict):
         raise DataError(f"{path} lists no tolerances; expected them beside the cases. {hint}")
     if not any(name.partition("_")[0] in _GENERATED for name in content):
         known = ", ".join(f"{name}_..." for name in _GENERATED)
@@ -99,7 +96,7 @@ def _read_arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
     if not path.is_file():
         return {}, "not in the folder"
     try:
-        with np.load(path) as archive:
+        with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}, ""
     except Exception as error:  # a damaged archive raises almost anything
         return {}, f"cannot be read: {error}"

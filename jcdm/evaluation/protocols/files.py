@@ -8,6 +8,7 @@ from typing import Literal
 
 from jcdm.errors import DataError
 from jcdm.evaluation.protocols.protocol import Protocol
+from jcdm.naming import leads_out
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 OnBad = Literal["error", "skip"]
@@ -154,7 +155,7 @@ def _row_pair(row: Sequence[str], generated: Path, truth: Path) -> Pair | None:
     names = [name.strip() for name in row[:2]]
     if len(names) < 2 or not all(names):
         return None
-    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
+    if any(map(leads_out, names)):
         return None
     return Pair(truth=truth / names[0], generated=generated / names[1])
 

@@ -1,7 +1,6 @@
 """A scored folder as the report needs it: scores and what is known about them, values a pair."""
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from jcdm.evaluation.folder_scores import PER_PAIR, SCORES, read_rows
 from jcdm.evaluation.folder_scores import heading as column_of
 from jcdm.evaluation.metrics import ARROWS
 from jcdm.evaluation.paper_table import COLUMNS, PaperRow
+from jcdm.reading import read_json, short_reason
 
 MAIN_COLUMNS = ("SSIM-256", "LPIPS", "PSNR")
 NUM_MAIN = 3
@@ -102,13 +102,12 @@ def is_lower_better(score: str) -> bool:
 def read_scored(folder: Path) -> ScoredFolder:
     """Read a folder that `evaluate images` wrote. Errors: DataError."""
     *references, row = read_rows(folder)
-    content = json.loads((folder / SCORES).read_text(encoding="utf-8"))
+    content = read_json(folder / SCORES)
     try:
         return _read(content, row, references, read_pairs(folder / PER_PAIR))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"{folder / SCORES} is incomplete: {reason}. Score the pictures again with: "
+            f"{folder / SCORES} is incomplete: {short_reason(error)}. Score the pictures again: "
             "python -m jcdm evaluate images."
         ) from None
 

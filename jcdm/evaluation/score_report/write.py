@@ -1,7 +1,6 @@
 """Write the report of a scored folder: sections, plots and pictures, one offline page."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from jcdm.evaluation.score_report.pictures import (
 )
 from jcdm.evaluation.score_report.scored import ScoredFolder, read_scored
 from jcdm.manifest import code_identity, package_versions
+from jcdm.reading import read_object
 
 RUN_MANIFEST = "manifest.json"
 
@@ -83,11 +83,8 @@ def _read_painting(generated: Path) -> dict[str, Any] | None:
     file = generated.resolve().parent.parent / RUN_MANIFEST
     if not file.is_file():
         return None
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file} is not JSON: {error}. Remove it, or paint again.") from None
-    return manifest if isinstance(manifest, dict) and "pipeline" in manifest else None
+    manifest = read_object(file, DataError, "Remove it, or paint again.")
+    return manifest if "pipeline" in manifest else None
 
 
 def _manifest(
