@@ -7,9 +7,10 @@ for, `patch_tokens` (rows,2,T,W). Rows follow from the photographs' contents, eq
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from jcdm.data.skipping import SkippedPicture
 from jcdm.errors import DataError
 
 FORMAT, VERSION = "jcdm-encoder-cache", 1
@@ -52,13 +53,17 @@ class CachedPhotograph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheManifest:
-    """cache.json. photographs: by their path from the index's folder; shards: file -> SHA-256."""
+    """cache.json. photographs, left_out: by their path from the index's folder.
+
+    left_out: those that could not be read. shards: file -> SHA-256.
+    """
 
     identity: CacheIdentity
     rows_per_shard: int
     num_rows: int
     shards: Mapping[str, str]
     photographs: Mapping[str, CachedPhotograph]
+    left_out: Mapping[str, SkippedPicture] = field(default_factory=dict)
 
 
 def shard_name(number: int) -> str:
@@ -85,8 +90,11 @@ def read_manifest(text: str, where: str) -> CacheManifest:
             photographs={
                 name: CachedPhotograph(**facts) for name, facts in content["photographs"].items()
             },
+            left_out={
+                name: SkippedPicture(**facts) for name, facts in content.get("left_out", {}).items()
+            },
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{where} is no encoder cache: {reason}. {_REPAIR}") from None
     if not known:

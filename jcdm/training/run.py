@@ -2,8 +2,10 @@
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -28,7 +30,15 @@ from jcdm.training.cpu_attention import float_attention_for_gradients
 from jcdm.training.kept_predictions import attach_predictions
 from jcdm.training.loop import Trainer
 from jcdm.training.parts import FINAL, export_part
-from jcdm.training.people import checked_cache, training_people, unseen_people
+from jcdm.training.people import (
+    NOTHING,
+    checked_cache,
+    people_identity,
+    training_people,
+    unseen_people,
+)
+from jcdm.training.skipped_file import write_findings
+from jcdm.training.skipping import find_skipped
 from jcdm.training.stages.build import build_stage
 from jcdm.training.watches import build_watches
 
@@ -128,19 +138,23 @@ def refuse_missing_engine(precision: str) -> None:
 
 def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
     with accelerator.main_process_first():
-        size = (config.data.height, config.data.width)
-        ensure_index(config.data.index, config.data.draw, size=size)
+        view = (config.data.height, config.data.width)
+        ensure_index(config.data.index, config.data.draw, size=view)
     checkpoint = _agree_on_checkpoint(config, accelerator)
     stage = build_stage(kind, config, accelerator.device)
     cache = checked_cache(config, stage.clip, getattr(stage, "vae", None))
-    people = training_people(kind, config, stage.clip.image_size, cache)
+    found = find_skipped(kind, config, cache=cache, checkpoint=checkpoint)
+    skipped = {role: some.skipped for role, some in found.items()}
+    size = stage.clip.image_size
+    people = training_people(kind, config, size, cache, skipped.get("training", NOTHING))
     attach_predictions(
         people, config, clip=stage.clip, prior=getattr(stage, "prior", None), cache=cache
     )
-    unseen = unseen_people(kind, config, stage.clip.image_size, cache)
+    unseen = unseen_people(kind, config, size, cache, skipped.get("validation", NOTHING))
     trainer = Trainer(stage, config, accelerator)
+    trainer.state.people = people_identity(people.records, config.data.index)
     if accelerator.is_main_process:
-        _write_identity(config)
+        _write_identity(config, write_findings(config.run.out, config, found, people.records))
         logger.info("%s", _opening_line(stage.describe(), config, people, unseen))
     if checkpoint is not None:
         if changed := changed_keys(checkpoint, config):
@@ -178,11 +192,13 @@ def _agree_on_checkpoint(config: Config, accelerator: Accelerator) -> Path | Non
     return chosen[0]
 
 
-def _write_identity(config: Config) -> None:
-    """Write the resolved configuration and the run manifest."""
+def _write_identity(config: Config, skipped: Mapping[str, Mapping[str, int]]) -> None:
+    """Write the resolved configuration and the run manifest. skipped: counts of pictures."""
     out = config.run.out
     (out / CONFIG_FILE).write_text(to_yaml(config, out), encoding="utf-8")
-    data = index_identity(config.data.index)
+    data: dict[str, Any] = index_identity(config.data.index) | (
+        {"skipped": skipped} if skipped else {}
+    )
     write_manifest(out / MANIFEST_FILE, run_manifest(config, seed=config.run.seed, data=data))
 
 
