@@ -1,6 +1,7 @@
 """Whatever stands in a photograph's place: shown right, or refused in one line at no cost."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from damaged_files import BOMBS, DAMAGES, SIZE, encoded, half, picture, png
-from PIL import Image, ImageFile
+from PIL import EpsImagePlugin, Image, ImageFile
 
 from jcdm.data.damage import find_damage
 from jcdm.data.images import load_image
@@ -137,6 +138,27 @@ def test_missing_pixels_are_never_filled_up(
         with pytest.raises(DataError, match="truncated"):
             load_image(tmp_path / "a.png")
     assert ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_no_program_is_started_for_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow hands PostScript to Ghostscript, whatever the file is called."""
+    monkeypatch.setattr(EpsImagePlugin.EpsImageFile, "load", lambda *_: pytest.fail("it ran"))
+    DAMAGES["postscript"](tmp_path / "a.jpg")
+    with pytest.raises(DataError, match="not a picture"):
+        load_image(tmp_path / "a.jpg")
+
+
+def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    DAMAGES["pipe"](tmp_path / "a.png")
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits"))
+    signal.alarm(5)
+    try:
+        with pytest.raises(DataError, match="it is no file"):
+            load_image(tmp_path / "a.png")
+    finally:
+        signal.alarm(0)
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
