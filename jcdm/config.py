@@ -13,6 +13,9 @@ from jcdm.errors import ConfigError
 from jcdm.fitting import parse_frame
 from jcdm.grid import GridShape
 
+OnBad = Literal["error", "skip"]
+"""What a picture that cannot be read does: it ends the work, or is left out and named."""
+
 
 def _require(condition: bool, message: str) -> None:
     """Raise a ConfigError with `message` unless the condition holds."""
@@ -84,6 +87,8 @@ class DataConfig:
     letterbox, or the frame of an evaluation protocol, HEIGHTxWIDTH, that stands between bars.
     `random_crop`: `crop` cuts anywhere in training, else from the centre. `arrangements`: a
     subject's views, cells, cut, mirror and visibility repeat after that many epochs; 0 = never.
+    `on_bad`: a picture that cannot be read ends a run, or is found before it begins and left out
+    of it with its view.
     """
 
     index: Path
@@ -101,6 +106,7 @@ class DataConfig:
     flip_probability: float = 0.5
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
     num_workers: int = 0
+    on_bad: OnBad = "error"
 
     def __post_init__(self) -> None:
         _require_at_least("data", 8, height=self.height, width=self.width)

@@ -1,5 +1,7 @@
 """The processes that `accelerate launch` started, for commands that train nothing."""
 
+import os
+
 import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
@@ -17,3 +19,8 @@ def process_state() -> PartialState:
     state = PartialState(cpu=on_cpu)
     keep_freed_memory(state.device)
     return state
+
+
+def num_local_processes() -> int:
+    """Count the processes that were started together on this computer, and share its processors."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

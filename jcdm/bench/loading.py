@@ -14,8 +14,9 @@ from jcdm.cache.layout import CacheIdentity
 from jcdm.cache.reader import EncoderCache
 from jcdm.data.dataset import MultiViewDataset
 from jcdm.data.index import read_index
-from jcdm.data.loader import build_loader, single_threaded
+from jcdm.data.loader import build_loader
 from jcdm.data.synthetic import write_dataset
+from jcdm.data.workers import single_threaded
 from jcdm.grid import GridShape
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from jcdm.bench.loading import BATCH_SIZE, VIEW, open_people
-from jcdm.data.loader import build_loader, single_threaded
+from jcdm.data.loader import build_loader
+from jcdm.data.workers import single_threaded
 from jcdm.processes import process_state
 
 

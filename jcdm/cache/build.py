@@ -3,14 +3,13 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from einops import rearrange
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from jcdm.cache.layout import (
     BLACK,
@@ -22,9 +21,13 @@ from jcdm.cache.layout import (
     write_manifest,
 )
 from jcdm.cache.pictures import FileFacts, Photographs, ShownPhotograph, file_facts, show
-from jcdm.cache.reader import photograph_name
 from jcdm.cache.shards import DTYPES, read_facts, remove_partials, write_shard, write_text
-from jcdm.data.loader import settle_threads, single_threaded
+from jcdm.config import OnBad
+from jcdm.data.damage import find_damage
+from jcdm.data.index import photograph_name
+from jcdm.data.skipping import SkippedPicture
+from jcdm.data.workers import read_batches
+from jcdm.errors import DataError
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 
 ROWS_PER_SHARD = 128
@@ -35,12 +38,13 @@ NUM_AT_ONCE = 4  # photographs an encoder sees at once, each twice
 class CacheWork:
     """Who builds: this process's rank of how many, workers that read photographs.
 
-    wait: returns when all processes have called it; gather: joins every process's list. report: is
-    told rows done, of how many of this process.
+    num_local: how many of them are on this computer. wait: returns when all processes have called
+    it; gather: joins every process's list. report: is told rows done, of how many of this process.
     """
 
     rank: int = 0
     num_ranks: int = 1
+    num_local: int = 1
     num_workers: int = 0
     wait: Callable[[], None] = lambda: None
     gather: Callable[[list], list] = lambda mine: mine
@@ -65,19 +69,20 @@ class CacheBuilder:
     vae: FrozenVAE | None
     times: BuildTimes = field(default_factory=BuildTimes)
 
-    def build(self, pictures: Sequence[Path], index: Path, work: CacheWork) -> CacheManifest | None:
+    def build(
+        self, pictures: Sequence[Path], index: Path, work: CacheWork, on_bad: OnBad = "error"
+    ) -> CacheManifest | None:
         """Build what is missing of the cache of `pictures`, sorted paths; every process calls this.
 
         The first process returns the manifest. Errors: DataError for photographs that cannot be
-        read.
+        read, unless `on_bad` says to leave them out, and where none can be.
         """
         started = time.perf_counter()
         self.folder.mkdir(parents=True, exist_ok=True)
         if work.rank == 0:
             remove_partials(self.folder)
         work.wait()
-        mine = [(str(p), file_facts(p)) for p in pictures[work.rank :: work.num_ranks]]
-        facts = {Path(name): found for name, found in work.gather(mine)}
+        facts, skipped = _look(pictures, work, on_bad)
         first = {facts[path].sha256: path for path in reversed(sorted(facts))}
         contents = sorted(first)
         shards = list(_pieces(contents))
@@ -96,6 +101,8 @@ class CacheBuilder:
         if work.rank:
             return None
         manifest = self._manifest(facts, contents, known, len(shards), index)
+        left_out = {photograph_name(p, index.absolute().parent): s for p, s in skipped.items()}
+        manifest = replace(manifest, left_out=left_out)
         write_text(self.folder / MANIFEST, write_manifest(manifest))
         return manifest
 
@@ -140,15 +147,12 @@ class CacheBuilder:
     ) -> tuple[list[tuple[int, int]], dict[str, Tensor]]:
         parts: list[dict[str, Tensor]] = []
         sizes: list[tuple[int, int]] = []
-        settle_threads(work.num_workers)
-        loader = DataLoader(
-            Photographs(pictures, self.identity),
-            batch_size=NUM_AT_ONCE,
-            collate_fn=list,
-            num_workers=work.num_workers,
-            worker_init_fn=single_threaded,
-        )
-        for shown in loader:
+        photographs = Photographs(pictures, self.identity)
+        places = [
+            range(start, min(start + NUM_AT_ONCE, len(pictures)))
+            for start in range(0, len(pictures), NUM_AT_ONCE)
+        ]
+        for shown in read_batches(photographs, places, list, num_workers=work.num_workers):
             parts.append(self.encode(shown))
             sizes += [photo.size for photo in shown]
         return sizes, {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -191,6 +195,28 @@ class CacheBuilder:
                 for path, found in sorted(facts.items())
             },
         )
+
+
+def _look(
+    pictures: Sequence[Path], work: CacheWork, on_bad: OnBad
+) -> tuple[dict[Path, FileFacts], dict[Path, SkippedPicture]]:
+    """Look at all photographs, this process at its share: facts, and those to be left out."""
+    mine = pictures[work.rank :: work.num_ranks]
+    damage = find_damage(mine, num_sharing=work.num_local) if on_bad == "skip" else {}
+    seen = [
+        (str(p), SkippedPicture.describe(p, damage[p]) if p in damage else file_facts(p))
+        for p in mine
+    ]
+    facts, skipped = dict[Path, FileFacts](), dict[Path, SkippedPicture]()
+    for name, found in sorted(work.gather(seen), key=lambda pair: pair[0]):
+        if isinstance(found, SkippedPicture):
+            skipped[Path(name)] = found
+        else:
+            facts[Path(name)] = found
+    if skipped and not facts:
+        reason = next(iter(skipped.values())).reason
+        raise DataError(f"none of {len(skipped)} photographs can be read, first: {reason}")
+    return facts, skipped
 
 
 def _pieces(contents: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:

@@ -8,9 +8,10 @@ for, `patch_tokens` (rows,2,T,W). Rows follow from the photographs' contents, eq
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from jcdm.data.skipping import SkippedPicture
 from jcdm.errors import DataError
 from jcdm.plain import from_plain
 from jcdm.reading import parse_json, short_reason
@@ -55,13 +56,17 @@ class CachedPhotograph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheManifest:
-    """cache.json. photographs: by their path from the index's folder; shards: file -> SHA-256."""
+    """cache.json. photographs, left_out: by their path from the index's folder.
+
+    left_out: those that could not be read. shards: file -> SHA-256.
+    """
 
     identity: CacheIdentity
     rows_per_shard: int
     num_rows: int
     shards: Mapping[str, str]
     photographs: Mapping[str, CachedPhotograph]
+    left_out: Mapping[str, SkippedPicture] = field(default_factory=dict)
 
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -94,7 +99,7 @@ def read_manifest(text: str, where: str) -> CacheManifest:
         check_hashes(manifest.shards.values())
         if min(manifest.rows_per_shard, *(p.row + 1 for p in manifest.photographs.values()), 1) < 1:
             raise ValueError("its rows are counted from 0, in shards of at least one")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, DataError) as error:
         raise DataError(f"{where} is no encoder cache: {short_reason(error)}. {_REPAIR}") from None
     if not known:
         raise DataError(f"{where} has not format {FORMAT!r} version {VERSION}. {_REPAIR}")

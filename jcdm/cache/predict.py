@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from jcdm.cache.build import CacheWork
 from jcdm.cache.predictions import (
@@ -29,7 +28,8 @@ from jcdm.cache.shards import (
 )
 from jcdm.cache.verify import TOLERANCE
 from jcdm.data.dataset import MultiViewDataset
-from jcdm.data.loader import collate, settle_threads, single_threaded
+from jcdm.data.loader import collate
+from jcdm.data.workers import read_batches
 from jcdm.errors import JCDMError
 from jcdm.records import Batch
 from jcdm.seeding import generator
@@ -108,15 +108,9 @@ class PredictionsBuilder:
         file, key = self.folder / shard_name(number), shard_key(plan, number)
         if read_facts(file).get("key") == key:
             return
-        settle_threads(work.num_workers)
-        loader = DataLoader(
-            self.dataset,
-            batch_sampler=_pieces(row_places(plan, number)),  # type: ignore[arg-type]
-            collate_fn=collate,
-            num_workers=work.num_workers,
-            worker_init_fn=single_threaded,
-        )
-        rows = torch.cat([self.predict(batch) for batch in loader]).to(DTYPES[self.dtype])
+        pieces = _pieces(row_places(plan, number))
+        batches = read_batches(self.dataset, pieces, collate, num_workers=work.num_workers)
+        rows = torch.cat([self.predict(batch) for batch in batches]).to(DTYPES[self.dtype])
         write_shard(file, {"embeddings": rows}, {"key": key})
 
 

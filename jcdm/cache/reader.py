@@ -1,7 +1,7 @@
 """Read an encoder cache: rows by photograph, mapped into memory, in any order."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from jcdm.cache.layout import (
 )
 from jcdm.cache.places import LocalCopies, Place
 from jcdm.cache.shards import file_hash
+from jcdm.config import OnBad
+from jcdm.data.index import photograph_name
 from jcdm.errors import ConfigError, DataError
 from jcdm.records import EncodedView, SubjectRecord
 
@@ -47,18 +49,25 @@ class EncoderCache:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
 
-    def require(self, expected: CacheIdentity, records: Sequence[SubjectRecord]) -> None:
+    def require(
+        self,
+        expected: CacheIdentity,
+        records: Sequence[SubjectRecord],
+        *,
+        on_bad: OnBad = "error",
+    ) -> None:
         """Refuse a cache of other encoders or sizes, or one that does not hold the photographs.
 
         expected: its vae None = latents are not asked for, nor is the size of a view; its
         patch_tokens False = they are not asked for. A photograph
         on disk whose size or time differs from what was recorded is read again, and refused if its
-        content differs; one that is not on disk is taken from the cache. Errors: ConfigError,
+        content differs; one that is not on disk is taken from the cache. on_bad: `skip` = those
+        that could not be read when the cache was built may be missing. Errors: ConfigError,
         DataError.
         """
         self._require_identity(expected)
         pictures = {view.image for record in records for view in record.views}
-        self._require_photographs(sorted(pictures))
+        self._require_photographs(sorted(pictures), on_bad)
 
     def contents_hash(self, pictures: Sequence[Path]) -> str:
         """Hash the contents of photographs, in their order. All of them must be in the cache."""
@@ -152,26 +161,28 @@ class EncoderCache:
                 "reads. Build it with: python -m jcdm cache --config FILE --patch_tokens."
             )
 
-    def _require_photographs(self, pictures: Iterable[Path]) -> None:
+    def _require_photographs(self, pictures: Sequence[Path], on_bad: OnBad) -> None:
         names = {picture: self._name(picture) for picture in pictures}
-        known = self.manifest.photographs
-        if missing := [p for p, name in names.items() if name not in known]:
+        known, left_out = self.manifest.photographs, self.manifest.left_out
+        may_lack = left_out if on_bad == "skip" else {}
+        missing = [p for p, name in names.items() if name not in known and name not in may_lack]
+        if missing:
+            why = left_out.get(names[missing[0]])
+            reason = "" if why is None else f" (left out when it was built: {why.reason})"
             raise DataError(
                 f"encoder cache {self.place.name} lacks {len(missing)} of {len(names)} "
-                f"photographs, first: {missing[0]}. {_BUILD}"
+                f"photographs, first: {missing[0]}{reason}. {_BUILD}"
             )
         for picture, name in names.items():
-            if not _is_unchanged(picture, known[name]):
+            if name in known:
+                is_stale = not _is_unchanged(picture, known[name])
+            else:
+                is_stale = left_out[name].is_repaired(picture)
+            if is_stale:
                 raise DataError(
                     f"encoder cache {self.place.name} is stale: {picture} has changed since. "
                     f"{_BUILD}"
                 )
-
-
-def photograph_name(picture: Path, folder: Path) -> str:
-    """Name a photograph by its path from the index's folder, or by its whole path elsewhere."""
-    full = Path(picture).absolute()
-    return full.relative_to(folder).as_posix() if full.is_relative_to(folder) else full.as_posix()
 
 
 def _is_unchanged(picture: Path, facts: Any) -> bool:

@@ -9,8 +9,10 @@ from torch import Tensor
 from jcdm.cache.build import CacheBuilder
 from jcdm.cache.layout import BLACK
 from jcdm.cache.pictures import file_facts, show
-from jcdm.cache.reader import EncoderCache, photograph_name
+from jcdm.cache.reader import EncoderCache
+from jcdm.config import OnBad
 from jcdm.data.images import load_image
+from jcdm.data.index import photograph_name
 from jcdm.errors import JCDMError
 from jcdm.seeding import generator
 
@@ -20,10 +22,17 @@ TOLERANCE = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
 
 
 def find_problems(
-    cache: EncoderCache, builder: CacheBuilder, pictures: Sequence[Path], index: Path
+    cache: EncoderCache,
+    builder: CacheBuilder,
+    pictures: Sequence[Path],
+    index: Path,
+    on_bad: OnBad = "error",
 ) -> Iterator[str]:
-    """Name every problem of a cache in one line each; none for a cache that is right."""
-    known = cache.manifest.photographs
+    """Name every problem of a cache in one line each; none for a cache that is right.
+
+    on_bad: `skip` = photographs that were left out since they could not be read are no problem.
+    """
+    known, left_out = cache.manifest.photographs, cache.manifest.left_out
     names = {path: photograph_name(path, index.absolute().parent) for path in pictures}
     for shard, sha256 in cache.manifest.shards.items():
         try:
@@ -34,9 +43,13 @@ def find_problems(
     if not (builder.folder / BLACK).is_file():
         yield f"{BLACK} is missing"
     for path, name in names.items():
-        if name not in known:
+        if name in left_out and left_out[name].is_repaired(path):
+            yield f"{path} was left out, and has changed since the cache was built"
+        elif name in left_out and on_bad == "error":
+            yield f"{path} was left out: {left_out[name].reason}"
+        elif name not in known and name not in left_out:
             yield f"{path} is not in the cache"
-        elif path.is_file() and file_facts(path).sha256 != known[name].sha256:
+        elif name in known and path.is_file() and file_facts(path).sha256 != known[name].sha256:
             yield f"{path} has changed since the cache was built"
     yield from _different_rows(cache, builder, [p for p, n in names.items() if n in known])
 

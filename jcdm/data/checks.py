@@ -2,17 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jcdm.data.images import load_image
+from jcdm.data.damage import find_damage
 from jcdm.data.importers.photo_names import parse_name
 from jcdm.data.index import parse_header, parse_view, read_entries
 from jcdm.data.keypoints import JOINT_NAMES, keep_in_frame
 from jcdm.data.protocol import shared_identities
+from jcdm.data.skipping import pictures_of
 from jcdm.errors import DataError, MissingViewError
 from jcdm.records import SubjectRecord, ViewRecord
 
@@ -54,8 +55,9 @@ def examine_index(path: Path | str, *, read_pictures: bool = True) -> Checked:
     except DataError as error:
         return Checked((), [Problem("unreadable entries", str(error))], ())
     records = [r for i, e in enumerate(entries) if (r := _parse(e, i, path, problems))]
+    damage = find_damage(pictures_of(records)) if read_pictures else {}
     for record in records:
-        problems += _subject_problems(record, read_pictures)
+        problems += _subject_problems(record, damage)
     problems += [*_repeated(records), *_repeated_names(records), *_leaks(records)]
     return Checked(records, problems, list(_notes(records)))
 
@@ -78,7 +80,7 @@ def _parse(
     return SubjectRecord(subject=subject, split=split, views=tuple(parsed)) if parsed else None
 
 
-def _subject_problems(record: SubjectRecord, read_pictures: bool) -> Iterator[Problem]:
+def _subject_problems(record: SubjectRecord, damage: Mapping[Path, DataError]) -> Iterator[Problem]:
     name = f"subject {record.subject!r}"
     if len(record.views) == 1:
         yield Problem(
@@ -86,8 +88,11 @@ def _subject_problems(record: SubjectRecord, read_pictures: bool) -> Iterator[Pr
             f"{name}: one view, expected two or more (a reference and a target). Remove it.",
         )
     for number, view in enumerate(record.views):
-        if read_pictures:
-            yield from _picture_problems(view, f"{name}, view {number}")
+        for picture in (view.image, view.pose_map):
+            if picture is not None and (error := damage.get(picture)) is not None:
+                is_missing = isinstance(error, MissingViewError)
+                kind = "missing files" if is_missing else "broken pictures"
+                yield Problem(kind, f"{name}, view {number}: {error}")
         outside = view.keypoint_valid & ~keep_in_frame(view.keypoints, view.keypoint_valid)
         if outside.any():
             joints = ", ".join(JOINT_NAMES[joint] for joint in np.flatnonzero(outside))
@@ -96,18 +101,6 @@ def _subject_problems(record: SubjectRecord, read_pictures: bool) -> Iterator[Pr
                 f"{name}, view {number}: {joints} valid but outside [0, 1]. Divide x by the width "
                 "and y by the height, or mark them invalid.",
             )
-
-
-def _picture_problems(view: ViewRecord, name: str) -> Iterator[Problem]:
-    for picture in (view.image, view.pose_map):
-        if picture is None:
-            continue
-        try:
-            load_image(picture)
-        except MissingViewError as error:
-            yield Problem("missing files", f"{name}: {error}")
-        except DataError as error:
-            yield Problem("broken pictures", f"{name}: {error}")
 
 
 def _repeated(records: list[SubjectRecord]) -> Iterator[Problem]:

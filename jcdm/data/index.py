@@ -154,7 +154,13 @@ def write_index(
         {"subject": r.subject, "split": r.split, "views": [_view_entry(v, path) for v in r.views]}
         for r in records
     ]
-    _write_atomically(path, json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n")
+    write_atomically(path, json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n")
+
+
+def photograph_name(picture: Path, folder: Path) -> str:
+    """Name a photograph by its path from the index's folder, or by its whole path elsewhere."""
+    full = Path(picture).absolute()
+    return full.relative_to(folder).as_posix() if full.is_relative_to(folder) else full.as_posix()
 
 
 def index_identity(path: Path | str) -> dict[str, str | int]:
@@ -256,7 +262,8 @@ def _named(picture: Path, index: Path) -> str:
     return full.removeprefix(folder).replace(os.sep, "/")
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file that appears complete or not at all. Errors: DataError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

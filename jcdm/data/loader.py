@@ -4,19 +4,17 @@ Which samples a step reads is arithmetic on the step's number, so nothing is rea
 and the samples of a step are the same on 1, 2 or 4 processes.
 """
 
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Self
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from jcdm.data.dataset import MultiViewDataset
+from jcdm.data.workers import read_batches
 from jcdm.errors import ConfigError, DataError
 from jcdm.records import Batch, Sample
 from jcdm.seeding import generator
@@ -165,41 +163,16 @@ def build_loader(
         world_size=world_size,
         accumulation=accumulation,
     )
-    settle_threads(num_workers)
-    loader = DataLoader(
+    batches = read_batches(
         dataset,
-        batch_sampler=_PlanSampler(plan, start_step),  # type: ignore[arg-type]
-        collate_fn=_collate_for_transport if num_workers else collate,
+        _PlanSampler(plan, start_step),
+        _collate_for_transport if num_workers else collate,
         num_workers=num_workers,
-        worker_init_fn=_settle_worker,
         pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # the loader's own draw must not touch the global state
     )
-    return map(PackedBatch.unpack, iter(loader)) if num_workers else iter(loader)
+    return map(PackedBatch.unpack, batches) if num_workers else batches
 
 
 @lru_cache(maxsize=4)
 def _epoch_order(seed: int, epoch: int, num_samples: int) -> np.ndarray:
     return generator(seed, f"order of epoch {epoch}").permutation(num_samples)
-
-
-def settle_threads(num_workers: int) -> None:
-    """Call before workers start: end OpenCV's threads here, where that is safe.
-
-    A forked worker that ends the threads of its parent, of which it has no copy, waits for ever.
-    """
-    if num_workers:
-        cv2.setNumThreads(1)
-
-
-def _settle_worker(worker: int) -> None:
-    """Keep a worker to one thread, and leave Ctrl-C to the training process, which finishes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    single_threaded(worker)
-
-
-def single_threaded(worker: int) -> None:
-    """Keep a worker process to one thread; its siblings share the processors."""
-    if cv2.getNumThreads() != 1:  # a worker that was not forked
-        cv2.setNumThreads(1)
-    torch.set_num_threads(1)

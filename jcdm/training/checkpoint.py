@@ -94,6 +94,7 @@ def _counters(state: RunState) -> dict[str, object]:
         "scaler": None if state.scaler is None else state.scaler.state_dict(),
         "samples_a_step": state.samples_a_step,
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "people": state.people,
     }
 
 
@@ -159,6 +160,7 @@ def load_checkpoint(folder: Path, state: RunState) -> None:
     if state.scaler is not None and saved.get("scaler") is not None:
         state.scaler.load_state_dict(saved["scaler"])
     _compare_batches(saved.get("samples_a_step", 0), state.samples_a_step)
+    _compare_people(saved.get("people", ""), state.people)
 
 
 def _compare_batches(before: int, now: int) -> None:
@@ -169,6 +171,16 @@ def _compare_batches(before: int, now: int) -> None:
             "epoch. Keep batch_size x accumulation x processes to continue exactly.",
             now,
             before,
+        )
+
+
+def _compare_people(before: str, now: str) -> None:
+    """Say so when a run learns from other people or pictures: no sample is then what it was."""
+    if "" not in (before, now) and before != now:
+        logger.warning(
+            "the people or pictures to learn from are not those of before the resume: other "
+            "samples follow than would have. Put data.index and what it names back as they were to "
+            "continue exactly."
         )
 
 

@@ -10,7 +10,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 
 from jcdm.cache.build import BuildTimes, CacheBuilder, CacheWork
-from jcdm.cache.layout import CacheIdentity
+from jcdm.cache.layout import CacheIdentity, CacheManifest
 from jcdm.cache.opening import expected_identity, open_cache, require_local
 from jcdm.cache.verify import find_problems
 from jcdm.config import Config
@@ -18,7 +18,7 @@ from jcdm.data.drawn import ensure_index
 from jcdm.data.index import read_index
 from jcdm.logs import PacedProgress, console_messages, quiet_libraries
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
-from jcdm.processes import process_state
+from jcdm.processes import num_local_processes, process_state
 from jcdm.training.identity import write_cache_identity
 from jcdm.training.stages.build import frozen_dtype
 
@@ -48,13 +48,14 @@ def build_configured(
         builder = replace(builder, identity=identity)
         report = PacedProgress(logger, "photographs encoded")
         work = shared_work(state, config.data.num_workers, report)
-        manifest = builder.build(_pictures(config), config.data.index, work)
+        on_bad = config.data.on_bad
+        manifest = builder.build(_pictures(config), config.data.index, work, on_bad)
         state.wait_for_everyone()
     if manifest is None:
         return None
     vae = None if appearance_only else config.encoders.vae
     write_cache_identity(folder, config, image_encoder=config.encoders.image_encoder, vae=vae)
-    return _summary(folder, len(manifest.photographs), manifest.num_rows, builder.times)
+    return _summary(folder, manifest, builder.times)
 
 
 def shared_work(
@@ -64,6 +65,7 @@ def shared_work(
     return CacheWork(
         rank=state.process_index,
         num_ranks=state.num_processes,
+        num_local=num_local_processes(),
         num_workers=num_workers,
         wait=state.wait_for_everyone,
         gather=gather_object if state.num_processes > 1 else lambda mine: mine,
@@ -81,7 +83,8 @@ def verify_configured(config: Config) -> list[str]:
     builder = _builder(config, folder, device, with_latents=kept.vae is not None)
     cache.require(builder.identity, [])
     builder = replace(builder, identity=kept)
-    return list(find_problems(cache, builder, _pictures(config), config.data.index))
+    data = config.data
+    return list(find_problems(cache, builder, _pictures(config), data.index, data.on_bad))
 
 
 def _builder(
@@ -102,10 +105,15 @@ def _pictures(config: Config) -> list[Path]:
     return sorted({view.image for record in records for view in record.views})
 
 
-def _summary(folder: Path, num_photographs: int, num_rows: int, times: BuildTimes) -> str:
+def _summary(folder: Path, manifest: CacheManifest, times: BuildTimes) -> str:
     share = 100 * times.encoding / times.total if times.total else 0
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e9
+    left_out = ""
+    if manifest.left_out:
+        first = next(iter(manifest.left_out.values()))
+        left_out = f"; {len(manifest.left_out):,} left out, first: {first.reason}"
     return (
-        f"{num_photographs:,} photographs, {num_rows:,} different ones, {size:.2f} GB: {folder}; "
-        f"{times.total:.1f} s, {share:.0f} % of it inside the encoders"
+        f"{len(manifest.photographs):,} photographs, {manifest.num_rows:,} different ones, "
+        f"{size:.2f} GB: {folder}; {times.total:.1f} s, {share:.0f} % of it inside the encoders"
+        f"{left_out}"
     )

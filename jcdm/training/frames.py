@@ -27,8 +27,7 @@ class FrameWindowDataset(MultiViewDataset):
     def set_num_grids(self, num_grids: int) -> None:
         """Choose F. Errors: DataError when a sequence is too short for it."""
         self.num_grids = num_grids
-        views = self.num_views
-        needed = max(_num_frames(t, num_grids) + views - t for t in range(1, views))
+        needed = fewest_frames(self.num_views, num_grids)
         if short := [r for r in self.records if len(r.views) < needed]:
             raise DataError(
                 f"sequence {short[0].subject!r} has {len(short[0].views)} frames, but "
@@ -53,6 +52,11 @@ class FrameWindowDataset(MultiViewDataset):
         frames[:, visible.numpy()] = references
         cells = tuple(record.views[frame] for frame in frames.flatten())
         return cells, visible.repeat(self.num_grids)
+
+
+def fewest_frames(num_views: int, num_grids: int) -> int:
+    """How many frames a sequence needs for F grids of V views, whatever is drawn."""
+    return max(_num_frames(t, num_grids) + num_views - t for t in range(1, num_views))
 
 
 def _stride(num_targets: int) -> int:

@@ -1,6 +1,7 @@
 """The manifest of a training run: what it starts from, and at its end what it wrote."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,18 @@ MANIFEST_FILE = "manifest.json"
 _OF_A_START = ("command", "directory", "code", "versions", "hardware", "resumed_from")
 
 
-def write_identity(kind: str, config: Config, checkpoint: Path | None, engine: str) -> None:
+def write_identity(
+    kind: str,
+    config: Config,
+    checkpoint: Path | None,
+    engine: str,
+    left_out: Mapping[str, Mapping[str, int]],
+) -> None:
     """Write the resolved configuration and the manifest of a run that starts, or goes on.
 
-    checkpoint: what it goes on from. How earlier starts of the run ran stays in the manifest, under
-    `earlier`, so that a run made by several commits or machines says so.
+    checkpoint: what it goes on from. left_out: counts of pictures that cannot be read, by role. How
+    earlier starts of the run ran stays in the manifest, under `earlier`, so that a run made by
+    several commits or machines says so.
     """
     out = config.run.out
     earlier = [] if checkpoint is None else _earlier(out / MANIFEST_FILE)
@@ -29,7 +37,7 @@ def write_identity(kind: str, config: Config, checkpoint: Path | None, engine: s
     manifest = run_manifest(
         config,
         seed=config.run.seed,
-        data=_data(config),
+        data=_data(config) | ({"skipped": left_out} if left_out else {}),
         weights=identify_all(started_from(kind, config)),
         stage=kind,
         engine=engine,

@@ -27,7 +27,8 @@ from jcdm.records import Batch
 from jcdm.training.encoder_cache import shared_work
 from jcdm.training.frames import split_grids
 from jcdm.training.identity import write_cache_identity
-from jcdm.training.people import checked_cache, training_people
+from jcdm.training.people import NOTHING, checked_cache, training_people
+from jcdm.training.skipping import find_skipped
 from jcdm.training.stages.appearance import FrozenPrior
 from jcdm.training.stages.build import frozen_dtype, frozen_prior
 
@@ -115,7 +116,9 @@ def _builder(kind: str, config: Config, dtype: str) -> PredictionsBuilder:
         prior = frozen_prior(config, clip.to(device), device)
     assert prior is not None, "prior.predictions needs prior.source=apm"
     cache = checked_cache(config, clip)
-    people = training_people(kind, config, clip.image_size, cache, with_pictures=False)
+    found = find_skipped(kind, config, cache=cache, roles=("training",))
+    skipped = found["training"].skipped if found else NOTHING
+    people = training_people(kind, config, clip.image_size, cache, skipped, with_pictures=False)
     asked = FrozenPrior(prior=prior.eval(), clip=clip, num_steps=config.prior.training_steps)
     return PredictionsBuilder(
         folder=folder,

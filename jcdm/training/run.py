@@ -29,7 +29,15 @@ from jcdm.training.identity import write_final, write_identity
 from jcdm.training.kept_predictions import attach_predictions
 from jcdm.training.loop import Trainer
 from jcdm.training.parts import export_part
-from jcdm.training.people import checked_cache, training_people, unseen_people
+from jcdm.training.people import (
+    NOTHING,
+    checked_cache,
+    people_identity,
+    training_people,
+    unseen_people,
+)
+from jcdm.training.skipped_file import write_findings
+from jcdm.training.skipping import find_skipped
 from jcdm.training.stages.build import build_stage
 from jcdm.training.trackers import closing_trackers, start_trackers
 from jcdm.training.watches import build_watches
@@ -128,19 +136,24 @@ def refuse_missing_engine(precision: str) -> None:
 
 def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
     with accelerator.main_process_first():
-        size = (config.data.height, config.data.width)
-        ensure_index(config.data.index, config.data.draw, size=size)
+        view = (config.data.height, config.data.width)
+        ensure_index(config.data.index, config.data.draw, size=view)
     checkpoint = _agree_on_checkpoint(config, accelerator)
     stage = build_stage(kind, config, accelerator.device)
     cache = checked_cache(config, stage.clip, getattr(stage, "vae", None))
-    people = training_people(kind, config, stage.clip.image_size, cache)
+    found = find_skipped(kind, config, cache=cache, checkpoint=checkpoint)
+    skipped = {role: some.skipped for role, some in found.items()}
+    size = stage.clip.image_size
+    people = training_people(kind, config, size, cache, skipped.get("training", NOTHING))
     attach_predictions(
         people, config, clip=stage.clip, prior=getattr(stage, "prior", None), cache=cache
     )
-    unseen = unseen_people(kind, config, stage.clip.image_size, cache)
+    unseen = unseen_people(kind, config, size, cache, skipped.get("validation", NOTHING))
     trainer = Trainer(stage, config, accelerator)
+    trainer.state.people = people_identity(people.records, config.data.index)
     if accelerator.is_main_process:
-        write_identity(kind, config, checkpoint, trainer.engine.name)
+        left_out = write_findings(config.run.out, config, found, people.records)
+        write_identity(kind, config, checkpoint, trainer.engine.name, left_out)
         logger.info("%s", _opening_line(stage.describe(), config, people, unseen))
     if checkpoint is not None:
         if changed := changed_keys(checkpoint, config):

@@ -58,7 +58,7 @@ class RunState:
     `part` names the module's folder: prior or denoiser.
     parameters: the trained ones by name; module: the plain one, not its distributed wrapper;
     scaler: the loss scaler of fp16, else None; samples_a_step: people that a step of all
-    processes sees, 0 where nobody knows.
+    processes sees, 0 where nobody knows; people: hash of whom it learns from, in order, or "".
     """
 
     engine: Any
@@ -69,4 +69,5 @@ class RunState:
     averages: ParameterAverages
     scaler: Any = None
     samples_a_step: int = 0
+    people: str = ""
     progress: Progress = field(default_factory=Progress)

@@ -5,10 +5,10 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from jcdm.data.images import open_picture
 from jcdm.data.importers.base import RowError, Source
 from jcdm.data.importers.text import shown
+from jcdm.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _LONGEST = 240  # bytes of one name: file systems take 255
@@ -110,9 +110,9 @@ class Pictures:
 def read_size(path: Path) -> tuple[int, int]:
     """Height and width of a picture, from its header only; RowError when it has none."""
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             return image.height, image.width
-    except Exception:  # decoders of broken files raise almost anything
+    except DataError:
         raise RowError(f"found {path.name} to be no picture, expected one.") from None
 
 

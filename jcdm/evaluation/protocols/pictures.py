@@ -10,8 +10,7 @@ from einops import rearrange
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from jcdm.data.images import load_image
-from jcdm.errors import DataError, MissingViewError
+from jcdm.data.images import load_image, open_picture
 from jcdm.evaluation.protocols.protocol import Decode, Resize
 
 Size = tuple[int, int]
@@ -62,15 +61,5 @@ def _opencv_cubic(picture: Image.Image, size: Size) -> np.ndarray:
 
 
 def _decode(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise MissingViewError(
-            f"picture {path} not found; check the folder and the list."
-        ) from None
-    except Exception as error:  # decoders of broken files raise almost anything
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise DataError(
-            f"picture {path} cannot be read: {reason}. Expected JPEG or PNG; replace the file."
-        ) from None
+    with open_picture(path) as image:
+        return image.convert("RGB")
