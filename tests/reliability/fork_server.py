@@ -2,8 +2,9 @@
 
     python fork_server.py < requests > answers
 
-A request is a line of JSON: `words` of the command, `kill_after` (seconds, or null), `log` (a file
-that takes what it prints). The answer: `code` (-9 where it was killed) and `seconds`.
+A request is a line of JSON: `words` of the command, `kill` (see `wait_for_moment`; null = let it
+end), `log` (a file that takes what it prints). The answer: `code` (-9 where it was killed) and
+`seconds`.
 """
 
 import json
@@ -13,7 +14,10 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
+
+POLL_SECONDS = 0.0005
 
 
 def import_everything() -> None:
@@ -56,19 +60,40 @@ def run_child(words: list[str], log: str) -> None:
         os._exit(code)
 
 
+def wait_for_moment(process: int, *, after: float, amid: list[str], delay: float) -> bool:
+    """Wait for the moment to kill a process; False where it ended before.
+
+    It comes `after` seconds, then, if folders are named, when something hidden stands in one of
+    them, as what is not finished does, and `delay` seconds later.
+    """
+    watched = os.pidfd_open(process)
+    try:
+        ended = _wait(watched, after)
+        while not ended and amid and not any(_holds_hidden(folder) for folder in amid):
+            ended = _wait(watched, POLL_SECONDS)
+        return not ended and not _wait(watched, delay)
+    finally:
+        os.close(watched)
+
+
+def _wait(watched: int, seconds: float) -> bool:
+    return bool(select.select([watched], [], [], seconds)[0])
+
+
+def _holds_hidden(folder: str) -> bool:
+    with suppress(FileNotFoundError):
+        return any(name.startswith(".") for name in os.listdir(folder))
+    return False
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Run one command, and kill it when its time is over."""
     started = time.perf_counter()
     child = os.fork()
     if child == 0:
         run_child(request["words"], request["log"])
-    watched = os.pidfd_open(child)
-    try:
-        ended, _, _ = select.select([watched], [], [], request["kill_after"])
-        if not ended:
-            os.kill(child, signal.SIGKILL)
-    finally:
-        os.close(watched)
+    if request["kill"] is not None and wait_for_moment(child, **request["kill"]):
+        os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     seconds = time.perf_counter() - started
     return {"code": os.waitstatus_to_exitcode(status), "seconds": seconds}
