@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from fork_server import wait_for_moment
 
 KILLED = -9
 _SERVER = Path(__file__).with_name("fork_server.py")
@@ -23,7 +25,16 @@ class Attempt:
     printed: str
 
 
-Run = Callable[[list[str], float | None], Attempt]  # words, and seconds after which to kill
+@dataclass(frozen=True)
+class Kill:
+    """When to kill a command; see `wait_for_moment`. amid: folders in which it writes."""
+
+    after: float
+    amid: tuple[str, ...] = ()
+    delay: float = 0.0
+
+
+Run = Callable[[list[str], Kill | None], Attempt]  # words; None = let it end
 
 
 class ForkedCommands:
@@ -39,6 +50,7 @@ class ForkedCommands:
             env=_environment(),
         )
 
+<<<<<<< HEAD
     def __call__(
         self,
         words: list[str],
@@ -52,6 +64,12 @@ class ForkedCommands:
         log = self.folder / f"printed-{self.count}.txt"
         request = {"words": words, "kill_after": kill_after, "log": str(log), "act": act}
         request["wait_for"] = wait_for and (str(wait_for[0]), wait_for[1])
+=======
+    def __call__(self, words: list[str], kill: Kill | None) -> Attempt:
+        self.count += 1
+        log = self.folder / f"printed-{self.count}.txt"
+        request = {"words": words, "kill": asdict(kill) if kill else None, "log": str(log)}
+>>>>>>> checkpoints
         assert self.server.stdin is not None and self.server.stdout is not None
         self.server.stdin.write(json.dumps(request) + "\n")
         self.server.stdin.flush()
@@ -66,7 +84,7 @@ class ForkedCommands:
         self.server.wait(timeout=60)
 
 
-def run_fresh(words: list[str], kill_after: float | None) -> Attempt:
+def run_fresh(words: list[str], kill: Kill | None) -> Attempt:
     """Run `python -m jcdm ...` as a user does."""
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -76,11 +94,9 @@ def run_fresh(words: list[str], kill_after: float | None) -> Attempt:
         text=True,
         env=_environment(),
     )
-    try:
-        printed, _ = process.communicate(timeout=kill_after)
-    except subprocess.TimeoutExpired:
+    if kill is not None and wait_for_moment(process.pid, **asdict(kill)):
         process.kill()
-        printed, _ = process.communicate()
+    printed, _ = process.communicate()
     return Attempt(process.returncode, time.perf_counter() - started, printed)
 
 

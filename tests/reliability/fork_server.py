@@ -2,11 +2,17 @@
 
     python fork_server.py < requests > answers
 
+<<<<<<< HEAD
 A request is a line of JSON: `words` of the command, `kill_after` (seconds, or null), `log` (a file
 that takes what it prints). `wait_for` (a file and a number of lines, or null): the seconds count
 from when it has so many. `act`: what is done then: kill (SIGKILL), terminate (SIGTERM), or
 fill_disk: from then on no file grows by a byte, and the command prints into a pipe. The answer:
 `code` (-9 where it was killed), `seconds`, and `said`: what came through the pipe.
+=======
+A request is a line of JSON: `words` of the command, `kill` (see `wait_for_moment`; null = let it
+end), `log` (a file that takes what it prints). The answer: `code` (-9 where it was killed) and
+`seconds`.
+>>>>>>> checkpoints
 """
 
 import json
@@ -17,7 +23,10 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
+
+POLL_SECONDS = 0.0005
 
 
 def import_everything() -> None:
@@ -59,6 +68,32 @@ def run_child(words: list[str], out: int) -> None:
         os._exit(code)
 
 
+def wait_for_moment(process: int, *, after: float, amid: list[str], delay: float) -> bool:
+    """Wait for the moment to kill a process; False where it ended before.
+
+    It comes `after` seconds, then, if folders are named, when something hidden stands in one of
+    them, as what is not finished does, and `delay` seconds later.
+    """
+    watched = os.pidfd_open(process)
+    try:
+        ended = _wait(watched, after)
+        while not ended and amid and not any(_holds_hidden(folder) for folder in amid):
+            ended = _wait(watched, POLL_SECONDS)
+        return not ended and not _wait(watched, delay)
+    finally:
+        os.close(watched)
+
+
+def _wait(watched: int, seconds: float) -> bool:
+    return bool(select.select([watched], [], [], seconds)[0])
+
+
+def _holds_hidden(folder: str) -> bool:
+    with suppress(FileNotFoundError):
+        return any(name.startswith(".") for name in os.listdir(folder))
+    return False
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Run one command, and act on it when its time has come."""
     started = time.perf_counter()
@@ -67,6 +102,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     child = os.fork()
     if child == 0:
+<<<<<<< HEAD
         run_child(request["words"], pipe if fills else log)
     os.close(pipe)
     os.close(log)
@@ -78,6 +114,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         os.close(watched)
     with open(listened, encoding="utf-8") as heard:
         said = heard.read() if fills else ""
+=======
+        run_child(request["words"], request["log"])
+    if request["kill"] is not None and wait_for_moment(child, **request["kill"]):
+        os.kill(child, signal.SIGKILL)
+>>>>>>> checkpoints
     _, status = os.waitpid(child, 0)
     seconds = time.perf_counter() - started
     return {"code": os.waitstatus_to_exitcode(status), "seconds": seconds, "said": said}

@@ -1,24 +1,27 @@
 """`kill -9` at random moments: the same command, started again until it ends, loses nothing.
 
-Moments are drawn uniformly over the time that the uncut command takes, so that saving, pruning and
-the export are hit as often as they take time; everything is saved after every step for that.
+Moments are drawn uniformly over the time that the uncut command takes. Every second kill waits
+from there until the command writes or removes something, and comes amid it: everything is saved
+after every step, and one checkpoint kept, so that this is soon. In the quick form the moments lie
+in the first half, so that hardly a start goes without its kill.
 """
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from commands import KILLED, Attempt, ForkedCommands, Run, run_fresh
+from commands import KILLED, Attempt, ForkedCommands, Kill, Run, run_fresh
 from safetensors.torch import load_file
 from training_world import KINDS, tiny_config
 
 from jcdm.data.index import read_index
 from jcdm.errors import CheckpointError
+from jcdm.evaluation.task_items import TaskFolders
 from jcdm.folders import verify_folder
 from jcdm.logs import read_metrics
 from jcdm.plain import to_yaml
@@ -26,6 +29,7 @@ from jcdm.training.checkpoint_folders import list_checkpoints
 
 TINY = Path(__file__).resolve().parents[2] / "assets" / "tiny"
 MOST_IN_A_RUN = 8  # kills; then it may finish
+LONGEST_DELAY = 0.03  # seconds into writing: about what a save of the tiny model takes
 TRAINING = {"num_steps": 6, "checkpoint_every": 1, "keep_checkpoints": 1, "picture_every": 3}
 
 
@@ -56,16 +60,23 @@ def finish(
     draw: random.Random,
     seconds: float,
     *,
-    num_kills: int,
+    count: int,
+    counts: Counts,
+    writes: Sequence[Path],
     look: Callable[[Attempt], None],
 ) -> Attempt:
-    """Start a command again and again, killed `num_kills` times at most, until it ends.
+    """Start a command again and again, killed until `counts` has `count` kills, until it ends.
 
-    look: called after every kill.
+    seconds: that it takes uncut; writes: folders in which it does; look: called after every kill.
     """
+    seconds = seconds if count > 1 else seconds / 2
     for number in range(MOST_IN_A_RUN + 1):
-        is_last = number >= min(num_kills, MOST_IN_A_RUN)
-        attempt = run(words, None if is_last else draw.uniform(0, seconds))
+        kill = None
+        if counts.kills < count and number < MOST_IN_A_RUN:
+            amid = () if number % 2 else tuple(map(str, writes))
+            delay = draw.uniform(0, LONGEST_DELAY) if amid else 0.0
+            kill = Kill(after=draw.uniform(0, seconds), amid=amid, delay=delay)
+        attempt = run(words, kill)
         if attempt.code != KILLED:
             break
         look(attempt)
@@ -166,8 +177,16 @@ def kill_trainings(
         whole, seconds = uncut[kind]
         out = folder / f"{kind}-{counts.runs}"
         training, words = TrainingRun(out, counts), write_config(world, out, kind)
-        left = count - counts.kills
-        last = finish(run, words, draw, seconds, num_kills=left, look=training.look)
+        last = finish(
+            run,
+            words,
+            draw,
+            seconds,
+            count=count,
+            counts=counts,
+            writes=[out / "checkpoints", out],
+            look=training.look,
+        )
         training.require_resume(last)
         counts.runs += 1
         require_equal(out / "final", whole / "final")
@@ -254,8 +273,16 @@ def test_a_killed_building_of_caches_is_finished_by_the_same_command(
             known.update(now)
             counts.add(attempt, out.exists() and half_done(out))
 
-        left = count - counts.kills
-        finish(forked, words(out), draw, seconds[number], num_kills=left, look=look)
+        finish(
+            forked,
+            words(out),
+            draw,
+            seconds[number],
+            count=count,
+            counts=counts,
+            writes=[out],
+            look=look,
+        )
         counts.runs += 1
         assert files(out) == files(whole)
     figure(
@@ -273,7 +300,8 @@ def evaluation_words(world: Path, out: Path) -> list[str]:
     words = ["evaluate", "pipeline", "--pipeline", str(TINY), "--task", str(world / "task.json")]
     words += ["--index", str(world / "people" / "index.json"), "--out", str(out)]
     words += ["--protocol", "strict", "--size", "64x64", "--num_steps", "1", "--prior_steps", "1"]
-    return [*words, "--batch_size", "2", "--cache", str(out / "kept")]
+    words += ["--batch_size", "2", "--reference_rows", "false"]
+    return [*words, "--cache", str(out / "kept")]
 
 
 def write_task(world: Path) -> None:
@@ -321,7 +349,9 @@ def test_a_killed_evaluation_is_finished_by_the_same_command(
             evaluation_words(world, out),
             draw,
             seconds,
-            num_kills=count - counts.kills,
+            count=count,
+            counts=counts,
+            writes=[TaskFolders(out).generated(0), TaskFolders(out).truth, out],
             look=lambda attempt, out=out: counts.add(attempt, half_done(out)),
         )
         counts.runs += 1
