@@ -27,11 +27,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Kill:
-    """When to kill a command; see `wait_for_moment`. amid: folders in which it writes."""
+    """When to act on a command; see `wait_for_moment`. amid: folders in which it writes."""
 
-    after: float
+    after: float = 0.0
     amid: tuple[str, ...] = ()
     delay: float = 0.0
+    lines: tuple[str, int] | None = None
 
 
 Run = Callable[[list[str], Kill | None], Attempt]  # words; None = let it end
@@ -50,26 +51,12 @@ class ForkedCommands:
             env=_environment(),
         )
 
-<<<<<<< HEAD
-    def __call__(
-        self,
-        words: list[str],
-        kill_after: float | None,
-        *,
-        act: str = "kill",
-        wait_for: tuple[Path, int] | None = None,
-    ) -> Attempt:
-        """Run a command; act on it so many seconds after it began, or after a file has n lines."""
+    def __call__(self, words: list[str], kill: Kill | None, act: str = "kill") -> Attempt:
+        """Run a command, and act on it at a moment: kill, terminate or fill_disk."""
         self.count += 1
         log = self.folder / f"printed-{self.count}.txt"
-        request = {"words": words, "kill_after": kill_after, "log": str(log), "act": act}
-        request["wait_for"] = wait_for and (str(wait_for[0]), wait_for[1])
-=======
-    def __call__(self, words: list[str], kill: Kill | None) -> Attempt:
-        self.count += 1
-        log = self.folder / f"printed-{self.count}.txt"
-        request = {"words": words, "kill": asdict(kill) if kill else None, "log": str(log)}
->>>>>>> checkpoints
+        moment = asdict(kill) if kill else None
+        request = {"words": words, "kill": moment, "act": act, "log": str(log)}
         assert self.server.stdin is not None and self.server.stdout is not None
         self.server.stdin.write(json.dumps(request) + "\n")
         self.server.stdin.flush()

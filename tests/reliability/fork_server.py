@@ -2,17 +2,10 @@
 
     python fork_server.py < requests > answers
 
-<<<<<<< HEAD
-A request is a line of JSON: `words` of the command, `kill_after` (seconds, or null), `log` (a file
-that takes what it prints). `wait_for` (a file and a number of lines, or null): the seconds count
-from when it has so many. `act`: what is done then: kill (SIGKILL), terminate (SIGTERM), or
-fill_disk: from then on no file grows by a byte, and the command prints into a pipe. The answer:
-`code` (-9 where it was killed), `seconds`, and `said`: what came through the pipe.
-=======
 A request is a line of JSON: `words` of the command, `kill` (see `wait_for_moment`; null = let it
-end), `log` (a file that takes what it prints). The answer: `code` (-9 where it was killed) and
-`seconds`.
->>>>>>> checkpoints
+end), `act`: what is done at that moment (see `act`), `log` (a file that takes what it prints). The
+answer: `code` (-9 where it was killed), `seconds`, and `said`: what it printed on a full disk,
+through a pipe.
 """
 
 import json
@@ -68,16 +61,21 @@ def run_child(words: list[str], out: int) -> None:
         os._exit(code)
 
 
-def wait_for_moment(process: int, *, after: float, amid: list[str], delay: float) -> bool:
-    """Wait for the moment to kill a process; False where it ended before.
+def wait_for_moment(
+    process: int, *, after: float, amid: list[str], delay: float, lines: tuple[str, int] | None
+) -> bool:
+    """Wait for the moment to act on a process; False where it ended before.
 
     It comes `after` seconds, then, if folders are named, when something hidden stands in one of
-    them, as what is not finished does, and `delay` seconds later.
+    them, as what is not finished does, then, if a file and a number are, when it has so many
+    lines, and `delay` seconds later.
     """
     watched = os.pidfd_open(process)
     try:
         ended = _wait(watched, after)
         while not ended and amid and not any(_holds_hidden(folder) for folder in amid):
+            ended = _wait(watched, POLL_SECONDS)
+        while not ended and lines is not None and not _has_lines(*lines):
             ended = _wait(watched, POLL_SECONDS)
         return not ended and not _wait(watched, delay)
     finally:
@@ -94,6 +92,12 @@ def _holds_hidden(folder: str) -> bool:
     return False
 
 
+def _has_lines(file: str, count: int) -> bool:
+    with suppress(FileNotFoundError), open(file, encoding="utf-8") as lines:
+        return sum(1 for _ in lines) >= count
+    return False
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Run one command, and act on it when its time has come."""
     started = time.perf_counter()
@@ -102,48 +106,20 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     child = os.fork()
     if child == 0:
-<<<<<<< HEAD
         run_child(request["words"], pipe if fills else log)
     os.close(pipe)
     os.close(log)
-    watched = os.pidfd_open(child)
-    try:
-        if has_begun(request["wait_for"], watched) and not ends(watched, request["kill_after"]):
-            act(request["act"], child)
-    finally:
-        os.close(watched)
+    if request["kill"] is not None and wait_for_moment(child, **request["kill"]):
+        act(request["act"], child)
     with open(listened, encoding="utf-8") as heard:
         said = heard.read() if fills else ""
-=======
-        run_child(request["words"], request["log"])
-    if request["kill"] is not None and wait_for_moment(child, **request["kill"]):
-        os.kill(child, signal.SIGKILL)
->>>>>>> checkpoints
     _, status = os.waitpid(child, 0)
     seconds = time.perf_counter() - started
     return {"code": os.waitstatus_to_exitcode(status), "seconds": seconds, "said": said}
 
 
-def ends(watched: int, seconds: float | None) -> bool:
-    """Wait for the end of a process, so long at most; say whether it came."""
-    return bool(select.select([watched], [], [], seconds)[0])
-
-
-def has_begun(wait_for: tuple[str, int] | None, watched: int) -> bool:
-    """Wait until a file has so many lines; False where the process ends before."""
-    while wait_for is not None:
-        file, num_lines = wait_for
-        if os.path.exists(file):
-            with open(file, encoding="utf-8") as lines:
-                if sum(1 for _ in lines) >= num_lines:
-                    return True
-        if ends(watched, 0.002):
-            return False
-    return True
-
-
 def act(what: str, child: int) -> None:
-    """Kill or terminate a process, or let the system refuse every byte it writes to a file."""
+    """Kill a process, terminate it, or (fill_disk) refuse every byte it adds to any file."""
     if what == "fill_disk":
         hard = resource.prlimit(child, resource.RLIMIT_FSIZE)[1]
         resource.prlimit(child, resource.RLIMIT_FSIZE, (0, hard))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import ForkedCommands
+from commands import ForkedCommands, Kill
 from safetensors.torch import load_file
 from training_world import KINDS, tiny_config
 
@@ -33,6 +33,11 @@ def words_of(world: Path, out: Path, kind: str) -> list[str]:
     file = out.with_suffix(".yaml")
     file.write_text(to_yaml(tiny_config(world, out, kind, **train), file.parent))
     return ["train", kind, "--config", str(file)]
+
+
+def during(run: Path, num_rows: int, draw: random.Random) -> Kill:
+    """Choose a moment at random soon after a run has written so many rows."""
+    return Kill(lines=(str(run / "metrics.jsonl"), num_rows), delay=draw.uniform(0, 0.05))
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -66,9 +71,8 @@ def test_sigterm_at_any_moment_of_training_saves_and_exits_with_0(
         straight, run = tmp_path / kind, tmp_path / f"{kind}_{number}"
         if not straight.is_dir():
             assert forked(words_of(world, straight, kind), None).code == 0
-        begun = (run / "metrics.jsonl", draw.randint(1, NUM_STEPS - 1))
-        moment = draw.uniform(0, 0.05)
-        ended = forked(words_of(world, run, kind), moment, act="terminate", wait_for=begun)
+        moment = during(run, draw.randint(1, NUM_STEPS - 1), draw)
+        ended = forked(words_of(world, run, kind), moment, act="terminate")
         assert ended.code == 0, ended.printed
         assert "SIGTERM: finishing the step, then saving" in ended.printed
         assert "all saved: SIGTERM. The same command continues" in ended.printed
@@ -96,9 +100,8 @@ def test_a_disk_that_fills_at_any_moment_leaves_the_last_checkpoint_whole(
         straight, run = tmp_path / kind, tmp_path / f"{kind}_{number}"
         if not straight.is_dir():
             assert forked(words_of(world, straight, kind), None).code == 0
-        begun = (run / "metrics.jsonl", draw.randint(4, NUM_STEPS))  # one saved before
-        moment = draw.uniform(0, 0.05)
-        full = forked(words_of(world, run, kind), moment, act="fill_disk", wait_for=begun)
+        moment = during(run, draw.randint(4, NUM_STEPS), draw)  # one is saved before
+        full = forked(words_of(world, run, kind), moment, act="fill_disk")
         assert full.code == 1, full.printed
         line = full.printed.strip().splitlines()[-1]
         assert line.startswith("jcdm: ") and "Traceback" not in full.printed, full.printed
