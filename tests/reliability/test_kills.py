@@ -224,10 +224,11 @@ def test_fresh_processes_are_killed_alike(
 
 
 def files(folder: Path) -> dict[str, bytes]:
+    """Read all files of a cache but its manifest, which names the folder and the command."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != "manifest.json"
     }
 
 
