@@ -40,11 +40,12 @@ def read_object(path: Path, kind: type[JCDMError], remedy: str) -> dict[str, Any
     """Read a JSON file that holds an object. Errors: `kind`, whose line ends with the remedy."""
     try:
         content = read_json(path)
-    except (OSError, UnreadableError) as error:
-        reason = getattr(error, "strerror", None) or short_reason(error)
-        raise kind(f"{path} cannot be read as JSON: {reason}. {remedy}") from None
+    except UnreadableError as error:
+        raise kind(f"{path} is not JSON: {error}. {remedy}") from None
+    except OSError as error:
+        raise kind(f"{path} cannot be read: {error.strerror or error}. {remedy}") from None
     if not isinstance(content, dict):
-        raise kind(f"{path} holds {type(content).__name__}, expected a JSON object. {remedy}")
+        raise kind(f"{path} holds no JSON object but {type(content).__name__}. {remedy}")
     return content
 
 

@@ -172,7 +172,7 @@ def test_weights_that_do_not_fit(
             "num_attention_heads 3, which does not divide",
         ),
         (lambda f: (f.vae / "config.json").unlink(), "no config.json in"),
-        (lambda f: (f.vae / "config.json").write_text("{"), "config.json cannot be read"),
+        (lambda f: (f.vae / "config.json").write_text("{"), "config.json is not JSON"),
         (lambda f: (f.vae / "config.json").write_text("[]"), "holds no JSON object"),
         (
             lambda f: write_json(f.vae / "config.json", {"_class_name": "UNet2DConditionModel"}),
