@@ -1,13 +1,13 @@
 """What tells the weights on disk from others: one hash of a file or folder, computed once."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from jcdm.folders import FORMAT, MANIFEST
+from jcdm.reading import read_json
 
 PAINTER = "pipeline"  # under this name, the weights that painted what a result is about
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx")
@@ -71,11 +71,11 @@ def _recorded(manifest: Path, version: int) -> dict[str, tuple[int, str]]:
     if not version:
         return {}
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = read_json(manifest)
         if content["format"] != FORMAT:
             return {}
         return {name: (f["size"], f["sha256"]) for name, f in content["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

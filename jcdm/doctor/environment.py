@@ -4,10 +4,9 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-import yaml
-
 from jcdm.doctor.finding import Finding, missing, note, ok
 from jcdm.manifest import PACKAGE, code_identity
+from jcdm.reading import UnreadableError, read_yaml
 
 OLDEST_PYTHON = (3, 11)
 
@@ -41,8 +40,8 @@ def find_accelerate_files() -> Iterator[Finding]:
         return
     for file in files:
         try:
-            is_table = isinstance(yaml.safe_load(file.read_text(encoding="utf-8")), dict)
-        except (OSError, ValueError, yaml.YAMLError):
+            is_table = isinstance(read_yaml(file), dict)
+        except (OSError, UnreadableError):
             is_table = False
         if not is_table:
             yield missing("accelerate", f"{file} is no YAML table; run: git checkout {file}")

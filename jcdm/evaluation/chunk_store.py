@@ -16,6 +16,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from jcdm.reading import parse_json
+
 _ORDER = "order"  # of the names: the format sorts them
 DEFAULT_FOLDER = Path.home() / ".cache" / "jcdm" / "scores"
 
@@ -30,7 +32,7 @@ class ChunkStore:
         """Return a piece's arrays in the order they were saved, or None where there is none."""
         try:
             with safe_open(self._file(key), framework="np") as piece:
-                names = json.loads((piece.metadata() or {}).get(_ORDER, "null")) or piece.keys()
+                names = parse_json((piece.metadata() or {}).get(_ORDER, "null")) or piece.keys()
                 return {name: piece.get_tensor(name) for name in names}
         except (FileNotFoundError, SafetensorError, ValueError):
             return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from jcdm.errors import DataError
 from jcdm.manifest import PACKAGE
+from jcdm.reading import read_json, short_reason
 
 STAGES = ("prior", "denoiser", "motion")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -54,13 +55,12 @@ def read_record(path: Path) -> RunRecord:
     """Read a manifest, or that of a folder. Errors: DataError in one line."""
     file = _find(path)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         _refuse_unprintable(content)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}; {_EXPECTED}") from None
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(f"{file} is not JSON: {reason}; {_EXPECTED}") from None
+    except ValueError as error:
+        raise DataError(f"{file} is not JSON: {short_reason(error)}; {_EXPECTED}") from None
     for place in _PLACES:
         facts = content.get(place) if place and isinstance(content, dict) else content
         if isinstance(facts, dict) and {"code", "versions"} <= facts.keys():

@@ -1,14 +1,15 @@
 """The manifest of a training run: what it starts from, and at its end what it wrote."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jcdm.config import Config
 from jcdm.data.index import index_identity
+from jcdm.errors import DataError
 from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
+from jcdm.reading import read_json, read_object
 from jcdm.training.checkpoint import CONFIG_FILE
 from jcdm.training.parts import FINAL, weights_folder
 from jcdm.training.weight_keys import keys_read
@@ -51,7 +52,7 @@ def write_identity(
 def write_final(run: Path) -> None:
     """Add the identity of the finished weights to the manifest of a run."""
     file = run / MANIFEST_FILE
-    manifest = json.loads(file.read_text(encoding="utf-8"))
+    manifest = read_object(file, DataError, "Start the run again.")
     write_manifest(file, {**manifest, "final": weights_identity(run / FINAL)})
 
 
@@ -82,7 +83,7 @@ def _data(config: Config) -> dict[str, Any]:
 def _earlier(file: Path) -> list[dict[str, Any]]:
     """What the manifest that is there says of starts before; nothing of one that is not whole."""
     try:
-        before = json.loads(file.read_text(encoding="utf-8"))
+        before = read_json(file)
         return [*before.get("earlier", ()), {n: before[n] for n in _OF_A_START if n in before}]
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+    except (OSError, ValueError, AttributeError, TypeError):
         return []

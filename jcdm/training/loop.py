@@ -107,7 +107,7 @@ class Trainer:
         started = time.perf_counter() - progress.seconds
         reason: str | None = None
         self.stage.module.train()
-        with EarlyEnd(self.accelerator, self.config.train.max_minutes) as early:
+        with EarlyEnd(self.config.train.max_minutes) as early:
             if progress.step == 0 and (row := self._look(watches)):
                 self._write(row, log, report)
             while progress.step < self.config.train.num_steps and reason is None:

@@ -11,6 +11,7 @@ from jcdm.config import Config
 from jcdm.data.index import read_index, write_atomically
 from jcdm.data.skipping import SkippedPicture, count_left_out
 from jcdm.errors import DataError
+from jcdm.reading import read_json, short_reason
 from jcdm.records import SubjectRecord
 
 logger = logging.getLogger(__name__)
@@ -45,14 +46,14 @@ def read_findings(file: Path) -> dict[str, Findings]:
     One that cannot be read is passed over with a warning.
     """
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = read_json(file)
         if (stored["format"], stored["version"]) != (FORMAT, VERSION):
             raise DataError(f"it has not format {FORMAT!r} version {VERSION}")
         return {role: Findings.from_json(stored[role]) for role in ROLES if role in stored}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = short_reason(error)
     except DataError as error:
         reason = str(error)
     logger.warning("%s cannot be read (%s): all pictures are looked at anew", file, reason)

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 1.0
@@ -64,9 +63,9 @@ class EarlyEnd:
     step before: so no step waits for a device, and none for a rank that is not a step behind.
     """
 
-    def __init__(self, accelerator: Accelerator, max_minutes: float | None) -> None:
+    def __init__(self, max_minutes: float | None) -> None:
         self.max_minutes = max_minutes
-        self._is_shared = accelerator.num_processes > 1
+        self._is_shared = dist.is_available() and dist.is_initialized()
         self._group = dist.new_group(backend="gloo") if self._is_shared else None
         self._signals = StopSignals(PATIENCE if self._is_shared else 0.0)
         self._deadline = time.monotonic() + 60 * (max_minutes or float("inf"))

@@ -28,7 +28,7 @@ from jcdm.training.run import run_training
 sys.path.append(str(Path(__file__).resolve().parents[1] / "data"))
 
 from damaged_files import DAMAGES
-from test_processes import launch
+from launching import launch_to_the_end
 
 INDEX = {"prior": "index.json", "denoiser": "index.json", "motion": "sequences.json"}
 SHARE = 0.05
@@ -186,7 +186,7 @@ def test_two_processes_leave_the_same_out(
         file = tmp_path / f"{kind}.yaml"
         file.write_text(to_yaml(two, tmp_path), encoding="utf-8")
         words.append(f"{kind}={file}")
-    launch(2, words)
+    launch_to_the_end(2, "launched.py", words)
     largest = 0.0
     for kind in kinds:
         one, two_ = tmp_path / "one" / kind, tmp_path / "two" / kind

@@ -65,7 +65,11 @@ def test_the_loop_names_its_phases(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "trouble, expected",
     [
-        ("fails", "rank 1 of 2, step 3: reading a batch: this rank failed."),
+        pytest.param(
+            "fails",
+            "rank 1 of 2, step 3: reading a batch: this rank failed.",
+            marks=pytest.mark.slow,
+        ),
         ("hangs", "rank 1 of 2, step 3: reading a batch: did not end in 0.05 minutes"),
         ("dies", "rank 0 of 2, step 3: computing: lost the other ranks"),
     ],
