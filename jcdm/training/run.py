@@ -23,7 +23,12 @@ from jcdm.host_memory import keep_freed_memory
 from jcdm.logs import MetricsLog, close_logging, quiet_libraries, setup_logging
 from jcdm.manifest import run_manifest, write_manifest
 from jcdm.plain import to_yaml
-from jcdm.training.checkpoint import CONFIG_FILE, changed_keys, find_checkpoint
+from jcdm.training.checkpoint import (
+    CONFIG_FILE,
+    changed_keys,
+    find_checkpoint,
+    remove_surplus,
+)
 from jcdm.training.checkpoint_folders import FINAL
 from jcdm.training.cpu_attention import float_attention_for_gradients
 from jcdm.training.kept_predictions import attach_predictions
@@ -147,6 +152,8 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
         if changed := changed_keys(checkpoint, config):
             logger.warning("resuming with other values than before of: %s", ", ".join(changed))
         trainer.resume(checkpoint)
+        if accelerator.is_main_process:  # a killed process may have saved, and removed nothing
+            remove_surplus(config.run.out, trainer.state.progress.step, config)
     start_step = trainer.state.progress.step
     _start_trackers(accelerator, start_step)
     trainer.run(
