@@ -54,12 +54,12 @@ def save_checkpoint(run: Path, state: RunState, config: Config) -> Path:
     gathered = engine.gather(state, spare)
     if accelerator.is_main_process:
         write_folder(target, lambda folder: _fill(folder, state, gathered, config))
-        _remove_surplus(run, state.progress.step, config)
+        remove_surplus(run, state.progress.step, config)
     accelerator.wait_for_everyone()
     return target
 
 
-def _remove_surplus(run: Path, step: int, config: Config) -> None:
+def remove_surplus(run: Path, step: int, config: Config) -> None:
     """Remove what `train.keep_checkpoints` and `train.keep_best` do not keep.
 
     Bytes are not read again for it: names and sizes say what is whole. Checkpoints of later steps

@@ -22,7 +22,7 @@ from jcdm.errors import ConfigError, JCDMError
 from jcdm.host_memory import keep_freed_memory
 from jcdm.logs import MetricsLog, close_logging, quiet_libraries, setup_logging
 from jcdm.records import Batch
-from jcdm.training.checkpoint import changed_keys, find_checkpoint
+from jcdm.training.checkpoint import changed_keys, find_checkpoint, remove_surplus
 from jcdm.training.checkpoint_folders import FINAL
 from jcdm.training.cpu_attention import float_attention_for_gradients
 from jcdm.training.identity import write_final, write_identity
@@ -156,9 +156,7 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
         write_identity(kind, config, checkpoint, trainer.engine.name, left_out)
         logger.info("%s", _opening_line(stage.describe(), config, people, unseen))
     if checkpoint is not None:
-        if changed := changed_keys(checkpoint, config):
-            logger.warning("resuming with other values than before of: %s", ", ".join(changed))
-        trainer.resume(checkpoint)
+        _resume(trainer, checkpoint, config)
     start_step = trainer.state.progress.step
     start_trackers(accelerator, start_step)
     batches = _batches(people, config, accelerator, start_step)
@@ -172,6 +170,15 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
     if accelerator.is_main_process:
         _conclude(config, trainer.state.progress.step, reason)
     accelerator.wait_for_everyone()
+
+
+def _resume(trainer: Trainer, checkpoint: Path, config: Config) -> None:
+    """Go on from a checkpoint; all ranks call it."""
+    if changed := changed_keys(checkpoint, config):
+        logger.warning("resuming with other values than before of: %s", ", ".join(changed))
+    trainer.resume(checkpoint)
+    if trainer.accelerator.is_main_process:  # a killed process may have saved and removed nothing
+        remove_surplus(config.run.out, trainer.state.progress.step, config)
 
 
 def _batches(

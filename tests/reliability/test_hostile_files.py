@@ -30,7 +30,7 @@ def outcome(read: Callable[[], object]) -> str:
 
 @pytest.mark.parametrize(
     "parser",
-    [*PARSERS, pytest.param(CHECKPOINT, marks=pytest.mark.xfail(reason="trusts its own format"))],
+    [*PARSERS, CHECKPOINT],
     ids=lambda parser: parser.name,
 )
 @pytest.mark.parametrize("count", [QUICK, pytest.param(PUBLISHED, marks=pytest.mark.slow)])

@@ -85,7 +85,7 @@ def finish(
         kill = None
         if counts.kills < count and number < MOST_IN_A_RUN:
             amid = () if number % 2 else tuple(map(str, writes))
-            delay = draw.uniform(0, LONGEST_DELAY) if amid else 0.0
+            delay = LONGEST_DELAY * draw.random() ** 3 if amid else 0.0  # small files are quick
             kill = Kill(after=draw.uniform(0, seconds), amid=amid, delay=delay)
         attempt = run(words, kill)
         if attempt.code != KILLED:

@@ -118,6 +118,16 @@ def test_the_loss_is_measured_at_every_checkpoint_where_the_best_are_to_stay(
             assert progress["validation_loss"] == rows[step].get("validation_loss")
 
 
+def test_a_run_that_was_killed_before_it_removed_the_old_ones_removes_them(
+    world: Path, tmp_path: Path
+) -> None:
+    options = {"num_steps": 2, "checkpoint_every": 1, "validate_every": 0}
+    run_training("prior", tiny_config(world, tmp_path, **options, keep_checkpoints=2))
+    assert [step for step, _ in list_checkpoints(tmp_path)] == [1, 2]
+    run_training("prior", tiny_config(world, tmp_path, **options, keep_checkpoints=1))
+    assert [step for step, _ in list_checkpoints(tmp_path)] == [2], "no step was left to save after"
+
+
 def test_at_least_one_stays() -> None:
     for wrong in ({"keep_checkpoints": 0}, {"keep_best": -1}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
