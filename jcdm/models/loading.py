@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from jcdm.errors import CheckpointError, JCDMError
+from jcdm.plain import HUB_PREFIX
+from jcdm.reading import read_object
 
 LONGEST_REASON = 240
 LARGEST_SIZE = 10_000_000
+CONFIGS = ("config.json", "scheduler_config.json")
 
 
 @contextmanager
@@ -26,6 +29,19 @@ def clear_errors(where: Any) -> Iterator[None]:
             f"{where} cannot be loaded: {reason}. Expected weights (safetensors) that fit "
             "config.json beside them; save or copy them again."
         ) from error
+
+
+def check_config(folder: Path) -> None:
+    """Refuse a model's folder whose configuration is no object, or has sizes that fill any memory.
+
+    diffusers takes a configuration that is a word for a name on the hub, and asks there for it.
+    Errors: CheckpointError.
+    """
+    for file in (folder / name for name in CONFIGS):
+        if file.is_file():
+            content = read_object(file, CheckpointError, "Save or copy the folder again.")
+            with clear_errors(file):
+                check_sizes(content)
 
 
 def check_sizes(config: Any) -> None:
@@ -50,6 +66,8 @@ def read_model(
     Errors: CheckpointError for weights that are missing, unknown or of another shape; without
     this, libraries fill the gaps with random numbers.
     """
+    if not str(where).startswith(HUB_PREFIX):
+        check_config(Path(where))
     with clear_errors(where):
         model, report = load(**{**options, "use_safetensors": True, "output_loading_info": True})
     missing = [*report["missing_keys"], *(wrong[0] for wrong in report["mismatched_keys"])]

@@ -8,7 +8,7 @@ import torch
 
 from jcdm.errors import CheckpointError
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
-from jcdm.models.loading import check_sizes, clear_errors
+from jcdm.models.loading import check_config, check_sizes, clear_errors
 from jcdm.plain import HUB_PREFIX
 from jcdm.reading import read_object
 
@@ -72,6 +72,7 @@ def _check_index(file: Path) -> None:
                 "or jcdm alone; code in a folder of weights is never run. Copy the folder again "
                 "from its source."
             )
+        check_config(file.parent / name)
     with clear_errors(file):
         check_sizes(index)
 

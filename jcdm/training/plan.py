@@ -12,6 +12,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from jcdm.config import Config
 from jcdm.errors import ConfigError
+from jcdm.models.loading import check_config
 from jcdm.patches import require_patches
 from jcdm.plain import to_yaml
 from jcdm.training.footprint import parameter_bytes
@@ -92,6 +93,7 @@ def _vae(folder: Path) -> tuple[Any, str]:
         return AutoencoderKL(**STABLE_DIFFUSION_VAE), (
             f"encoders.vae: no config.json in {folder}; sizes of Stable Diffusion's VAE assumed"
         )
+    check_config(folder)
     options = AutoencoderKL.load_config(str(folder), local_files_only=True)
     return AutoencoderKL.from_config(options), f"encoders.vae: sizes of {folder}"
 
@@ -100,6 +102,7 @@ def _clip(folder: Path) -> tuple[Any, str]:
     if not (folder / "config.json").is_file():
         note = f"encoders.image_encoder: no config.json in {folder}; sizes of ViT-bigG/14 assumed"
         return CLIPVisionModelWithProjection(CLIPVisionConfig(**CLIP_BIGG)), note
+    check_config(folder)
     options = CLIPVisionConfig.from_pretrained(str(folder), local_files_only=True)
     return CLIPVisionModelWithProjection(options), f"encoders.image_encoder: sizes of {folder}"
 

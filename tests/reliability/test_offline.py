@@ -10,10 +10,14 @@ from pathlib import Path
 
 import network_guard
 import pytest
+from hostile_lists import write
+from hostile_models import pipeline_file
 
 from jcdm.cli.main import run
 from jcdm.compat.hub_files import local_file
-from jcdm.models.encoders import FrozenVAE
+from jcdm.errors import JCDMError
+from jcdm.models.denoiser import JCDMDenoiser
+from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
 from jcdm.pipelines.multiview import JCDMPipeline
 
 WAYS = """
@@ -80,6 +84,32 @@ def test_a_hub_name_alone_is_a_way_out_and_ends_in_one_line(
         assert (now > before) == bool(prefix)
         before = now
     assert all("huggingface.co" in line for line in network_guard.attempts())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("scheduler/scheduler_config.json", "prior_scheduler/scheduler_config.json"),
+        *("vae/config.json", "image_encoder/config.json", "prior/config.json"),
+        *("denoiser/config.json", "model_index.json"),
+    ],
+)
+@pytest.mark.parametrize("content", ['"owner/name"', '["owner/name"]', "NaN"])
+def test_a_file_cannot_name_what_is_fetched(tmp_path: Path, name: str, content: str) -> None:
+    """diffusers takes a configuration that is a word for a name on the hub."""
+    file, read = pipeline_file(name)(tmp_path)
+    write(file, content)
+    with pytest.raises(JCDMError):
+        read()
+    load = {
+        "vae": FrozenVAE.from_folder,
+        "image_encoder": FrozenCLIPVision.from_folder,
+        "denoiser": JCDMDenoiser.from_pretrained,
+    }.get(file.parent.name)
+    if load is not None:
+        with pytest.raises(JCDMError):
+            load(file.parent)
+    assert network_guard.attempts() == []
 
 
 def test_no_switch_of_a_library_keeps_it_at_home() -> None:
