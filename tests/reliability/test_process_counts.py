@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from launching import launch_to_the_end
+from safetensors.torch import load_file
 from training_world import KINDS, tiny_config
 
 from jcdm.logs import read_metrics
@@ -28,19 +30,42 @@ def losses(run: Path) -> list[float]:
     return [row["loss"] for row in read_metrics(run / "metrics.jsonl") if "loss" in row]
 
 
+def write_config(world: Path, out: Path, kind: str, count: int, num_steps: int) -> str:
+    """Write a run's configuration beside it; returns the word for `launched.py`."""
+    size = PEOPLE_A_STEP // count
+    config = tiny_config(world, out, kind, batch_size=size, num_steps=num_steps)
+    file = out.with_suffix(".yaml")
+    file.write_text(to_yaml(config, file.parent), encoding="utf-8")
+    return f"{kind}={file}"
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_bit_equal(world: Path, tmp_path: Path) -> None:
+    kinds = {kind: (tmp_path / f"{kind}_straight", tmp_path / f"{kind}_cut") for kind in KINDS}
+    whole, half = NUM_STEPS, NUM_STEPS // 2
+    words = [write_config(world, runs[0], kind, 2, whole) for kind, runs in kinds.items()]
+    launch_to_the_end(2, "launched.py", words)
+    for steps in (half, whole):
+        words = [write_config(world, runs[1], kind, 2, steps) for kind, runs in kinds.items()]
+        launch_to_the_end(2, "launched.py", words)
+    for straight, cut in kinds.values():
+        assert losses(cut) == losses(straight)
+        expected, found = (
+            load_file(run / "final" / "diffusion_pytorch_model.safetensors")
+            for run in (straight, cut)
+        )
+        assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
 @pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(
     world: Path, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     for count in COUNTS:
-        words = []
-        for kind in KINDS:
-            out = tmp_path / f"{kind}_{count}"
-            size = PEOPLE_A_STEP // count
-            config = tiny_config(world, out, kind, batch_size=size, num_steps=NUM_STEPS)
-            file = tmp_path / f"{kind}_{count}.yaml"
-            file.write_text(to_yaml(config, tmp_path), encoding="utf-8")
-            words.append(f"{kind}={file}")
+        words = [
+            write_config(world, tmp_path / f"{kind}_{count}", kind, count, NUM_STEPS)
+            for kind in KINDS
+        ]
         launch_to_the_end(count, "launched.py", words)
     for kind in KINDS:
         runs = {count: tmp_path / f"{kind}_{count}" for count in COUNTS}
