@@ -63,13 +63,13 @@ def run_child(words: list[str], log: str) -> None:
 def wait_for_moment(process: int, *, after: float, amid: list[str], delay: float) -> bool:
     """Wait for the moment to kill a process; False where it ended before.
 
-    It comes `after` seconds, then, if folders are named, when something hidden stands in one of
-    them, as what is not finished does, and `delay` seconds later.
+    It comes `after` seconds, then, if folders are named, when something new and hidden stands in
+    one of them, as what is not finished does, and `delay` seconds later.
     """
-    watched = os.pidfd_open(process)
+    watched, before = os.pidfd_open(process), _hidden(amid)
     try:
         ended = _wait(watched, after)
-        while not ended and amid and not any(_holds_hidden(folder) for folder in amid):
+        while not ended and amid and _hidden(amid) <= before:
             ended = _wait(watched, POLL_SECONDS)
         return not ended and not _wait(watched, delay)
     finally:
@@ -80,10 +80,12 @@ def _wait(watched: int, seconds: float) -> bool:
     return bool(select.select([watched], [], [], seconds)[0])
 
 
-def _holds_hidden(folder: str) -> bool:
-    with suppress(FileNotFoundError):
-        return any(name.startswith(".") for name in os.listdir(folder))
-    return False
+def _hidden(folders: list[str]) -> set[str]:
+    found: set[str] = set()
+    for folder in folders:
+        with suppress(FileNotFoundError):
+            found |= {f"{folder}/{n}" for n in os.listdir(folder) if n.startswith(".")}
+    return found
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
