@@ -16,7 +16,7 @@ from torch import Tensor
 from jcdm.reading import UnreadableError, parse_json
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_PARTIAL = re.compile(r"\..+\.\d+")
+_PARTIAL = re.compile(r"\..+\.\d+|\.tmp\w{6}")  # ours, and those of safetensors
 _FACTS = "jcdm"  # one key: the format keeps several in no fixed order
 
 

@@ -66,14 +66,14 @@ def wait_for_moment(
 ) -> bool:
     """Wait for the moment to act on a process; False where it ended before.
 
-    It comes `after` seconds, then, if folders are named, when something hidden stands in one of
-    them, as what is not finished does, then, if a file and a number are, when it has so many
-    lines, and `delay` seconds later.
+    It comes `after` seconds, then, if folders are named, when something new and hidden stands in
+    one of them, as what is not finished does, then, if a file and a number are, when it has so
+    many lines, and `delay` seconds later.
     """
-    watched = os.pidfd_open(process)
+    watched, before = os.pidfd_open(process), _hidden(amid)
     try:
         ended = _wait(watched, after)
-        while not ended and amid and not any(_holds_hidden(folder) for folder in amid):
+        while not ended and amid and _hidden(amid) <= before:
             ended = _wait(watched, POLL_SECONDS)
         while not ended and lines is not None and not _has_lines(*lines):
             ended = _wait(watched, POLL_SECONDS)
@@ -86,10 +86,12 @@ def _wait(watched: int, seconds: float) -> bool:
     return bool(select.select([watched], [], [], seconds)[0])
 
 
-def _holds_hidden(folder: str) -> bool:
-    with suppress(FileNotFoundError):
-        return any(name.startswith(".") for name in os.listdir(folder))
-    return False
+def _hidden(folders: list[str]) -> set[str]:
+    found: set[str] = set()
+    for folder in folders:
+        with suppress(FileNotFoundError):
+            found |= {f"{folder}/{n}" for n in os.listdir(folder) if n.startswith(".")}
+    return found
 
 
 def _has_lines(file: str, count: int) -> bool:

@@ -48,10 +48,14 @@ class Counts:
     runs: int = 0
     amid_writing: int = 0  # kills that left a file or folder half written or half removed
     lost: list[int] = field(default_factory=list)  # steps done again, a kill
+    left: set[Path] = field(default_factory=set)  # what was seen half done
 
-    def add(self, attempt: Attempt, half_done: bool) -> None:
+    def add(self, folder: Path) -> None:
+        """Count a kill of what writes into `folder`."""
+        now = half_done(folder)
         self.kills += 1
-        self.amid_writing += half_done
+        self.amid_writing += bool(now - self.left)
+        self.left |= now
 
 
 @dataclass
@@ -97,9 +101,9 @@ def finish(
     return attempt
 
 
-def half_done(folder: Path) -> bool:
-    """Say whether something lies below a folder under the name of what is not finished."""
-    return any(path.name.startswith(".") for path in folder.rglob("*"))
+def half_done(folder: Path) -> set[Path]:
+    """Return what lies below a folder under the name of what is not finished."""
+    return {path for path in folder.rglob(".*")}
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -167,7 +171,7 @@ class TrainingRun:
         done = int(max((row["step"] for row in rows), default=0))
         assert complete <= done <= complete + 1, "more is lost than since the last step's saving"
         self.complete = complete
-        self.counts.add(attempt, half_done(self.out))
+        self.counts.add(self.out)
         self.counts.lost.append(done - complete)
 
     def require_resume(self, attempt: Attempt) -> None:
@@ -287,7 +291,7 @@ def test_a_killed_building_of_caches_is_finished_by_the_same_command(
             now = shards(out)
             assert known.items() <= now.items(), "a whole shard was made again or lost"
             known.update(now)
-            counts.add(attempt, out.exists() and half_done(out))
+            counts.add(out)
 
         finish(
             forked,
@@ -368,7 +372,7 @@ def test_a_killed_evaluation_is_finished_by_the_same_command(
             count=count,
             counts=counts,
             writes=[TaskFolders(out).generated(0), TaskFolders(out).truth, out],
-            look=lambda attempt, out=out: counts.add(attempt, half_done(out)),
+            look=lambda attempt, out=out: counts.add(out),
         )
         counts.runs += 1
         assert results(out) == expected
