@@ -57,7 +57,7 @@ def find_space(kind: str, config: Config) -> Finding:
         is_assumed = not (config.encoders.vae / "config.json").is_file()
         line = f"cannot be counted{' without encoders.vae' if is_assumed else ''}: {error}"
         return note("space", line) if is_assumed else missing("space", line)
-    kept = config.train.keep_checkpoints
+    kept = config.train.keep_checkpoints + config.train.keep_best
     existing = _tree_size(config.run.out / "checkpoints")
     needed = max(0, one * (kept + 1) - existing) + one // 4  # one more while saving; final weights
     free = shutil.disk_usage(nearest(config.run.out)).free
@@ -66,7 +66,7 @@ def find_space(kind: str, config: Config) -> Finding:
         f"{kept} checkpoints of {readable(one)} {how}, one more while saving, final weights"
     )
     if free < needed:
-        return missing("space", f"{line}; free some, or lower train.keep_checkpoints")
+        return missing("space", f"{line}; free some, or lower train.keep_checkpoints or keep_best")
     return ok("space", line)
 
 
