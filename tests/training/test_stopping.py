@@ -99,9 +99,9 @@ def test_the_second_signal_ends_the_process_at_once() -> None:
         "from jcdm.training.stopping import StopSignals\n"
         "with StopSignals() as signals:\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    assert signals.poll() == signal.SIGTERM\n"
+        "    assert signals.noted == signal.SIGTERM\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(9)\n"
     )
     result = subprocess.run([sys.executable, "-c", script], timeout=50, capture_output=True)
     assert result.returncode == -signal.SIGINT
