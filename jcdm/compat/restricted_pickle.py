@@ -7,7 +7,7 @@ options, `os.system`) becomes an inert `Placeholder`: the weights beside it can 
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -65,14 +65,26 @@ _BUILDERS: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
-class Unpickler(pickle.Unpickler):
-    """Reads a pickle with the builders above and placeholders for everything else."""
+class Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
+    """Reads a pickle with the builders above and placeholders for everything else.
+
+    It is the standard library's own in Python: the one in C fills gigabytes for five bytes that
+    name a high place in its memo. Weight files have few thousand steps to take.
+    """
+
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[assignment]
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the builder of a name; nothing is imported."""
         if module == "torch" and isinstance(found := getattr(torch, name, None), torch.dtype):
             return found
         return _BUILDERS.get((module, name), Placeholder)
+
+    def load_build(self) -> None:
+        """Drop the state of an object: no attribute of ours is set to what a file holds."""
+        self.stack.pop()  # type: ignore[attr-defined]
+
+    dispatch[pickle.BUILD[0]] = load_build
 
 
 def load(file: IO[bytes], **options: Any) -> Any:
