@@ -1,5 +1,6 @@
 """Fixtures every room shares."""
 
+import atexit
 import os
 import sys
 import tempfile
@@ -14,7 +15,9 @@ OFFLINE = str(REPOSITORY / "tests" / "offline")
 sys.path.insert(0, OFFLINE)
 import network_guard  # noqa: E402
 
-os.environ.setdefault(network_guard.LOG, tempfile.mkstemp(prefix="jcdm-network-")[1])
+if network_guard.LOG not in os.environ:  # the first process; others write to the same file
+    os.environ[network_guard.LOG] = tempfile.mkstemp(prefix="jcdm-network-")[1]
+    atexit.register(Path(os.environ[network_guard.LOG]).unlink, missing_ok=True)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get("PYTHONPATH")]))
 for _switch in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "DIFFUSERS_OFFLINE"):
     os.environ.pop(_switch, None)  # it is the code that stays at home, not a library told to
