@@ -153,13 +153,14 @@ from jcdm.compat.checkpoint_files import read_checkpoint
 from jcdm.errors import CheckpointError
 import torch
 used = int(open("/proc/self/statm").read().split()[0]) * 4096
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
 for file in sys.argv[1:]:
     try:
         read_checkpoint(__import__("pathlib").Path(file))
     except CheckpointError as error:
         print("refused")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - used)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 LARGEST_GROWTH = 256 * 2**20
 
