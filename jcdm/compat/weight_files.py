@@ -11,6 +11,7 @@ from torch import Tensor
 
 from jcdm.compat.checkpoint_files import read_checkpoint
 from jcdm.errors import CheckpointError
+from jcdm.naming import leads_out
 from jcdm.reading import read_object
 
 DIFFUSERS_STEMS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
@@ -95,7 +96,7 @@ def _shards(index: Path) -> list[Path]:
     """List the files of an index, each beside it and nowhere else."""
     table = read_json(index).get("weight_map")
     names = list(table.values()) if isinstance(table, dict) else []
-    if not names or any(not isinstance(n, str) or Path(n).name != n or "\0" in n for n in names):
+    if not names or any(not isinstance(n, str) or Path(n).name != n or leads_out(n) for n in names):
         raise CheckpointError(
             f"{index} does not list files beside it; expected 'weight_map' with plain file names. "
             "Copy the folder again."

@@ -36,8 +36,8 @@ from jcdm.records import SubjectRecord
 from jcdm.training.weights import read_tensors, write_tensors
 
 OUTSIDE = ("../x", "../../x", "a/../../x", "/x", "/tmp/x", "..", "..\\x", "C:\\x", "c:x", "\\x")
-OUTSIDE += ("\\\\host\\share\\x", "x\0y", "", " ")
-ODD = (*OUTSIDE, "a/b", "a\\b", ".", "x" * 300, "a\nb", "ü" * 90, "CON ", "-rf", "~", ".hidden")
+OUTSIDE += ("\\\\host\\share\\x", "x\0y", "", " ", "x" * 256, "ü" * 128)
+ODD = (*OUTSIDE, "a/b", "a\\b", ".", "a\nb", "ü" * 90, "CON ", "-rf", "~", ".hidden")
 ODD += ("\x1b[2J", "\ud800", "a:b")
 
 
