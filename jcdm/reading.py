@@ -94,6 +94,11 @@ def _whole(digits: str) -> int:
     return number
 
 
+def _is_whole(word: str) -> bool:
+    """Tell whether a word has no half of a character."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in word)
+
+
 class _PlainLoader(yaml.SafeLoader):
     """The safe loader without dates, binaries and sets, for which YAML has JSON no word."""
 
@@ -101,6 +106,13 @@ class _PlainLoader(yaml.SafeLoader):
         first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":timestamp")]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        """Refuse words that can stand in no path and no file: with a NUL, or half a character."""
+        word = super().construct_scalar(node)
+        if "\0" in word or not _is_whole(word):
+            raise ValueError("it holds a NUL or half a character (a lone surrogate)")
+        return word
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         """Refuse whole numbers beyond 64 bits."""

@@ -48,7 +48,7 @@ def read_config(
     tokens = list(_yaml_options(config_file, path_keys(kind), keep_unset)) if config_file else []
     try:
         sections = vars(parser.instantiate(parser.parse_args([*tokens, *options])))
-    except ArgumentError as error:
+    except (ArgumentError, ValueError, RecursionError) as error:  # the last two: of odd values
         where = f" Read: {config_file}." if config_file else ""
         raise ConfigError(f"{one_line(str(error))}{where} All keys: {prog} --help") from None
     return kind(**{f.name: sections[f.name] for f in fields(cast(Any, kind))})

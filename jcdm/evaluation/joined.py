@@ -71,7 +71,7 @@ def _run_section(run: Path, out: Path) -> Section:
 def _as_text(table: Table) -> str:
     """Lay a table of scores out for the terminal."""
     names = list(table.columns)
-    width = max(len(method) for method in table.rows)
+    width = max((len(method) for method in table.rows), default=0)
     lines = [table.title, " " * width + "".join(f"  {name:>22}" for name in names)]
     for method, scores in table.rows.items():
         cells = (

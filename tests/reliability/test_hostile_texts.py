@@ -52,6 +52,8 @@ def test_references_that_unfold_to_very_much_are_refused(text: str) -> None:
         "? [1]\n: 2",
         "a: b: c",
         "\0",
+        'a: "b\\0c"',
+        'a: "\\ud800"',
         "x" * (MOST_CHARACTERS + 1),
     ],
     ids=lambda text: ascii(text)[:30],
