@@ -107,7 +107,7 @@ class _PlainLoader(yaml.SafeLoader):
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         """Refuse words that can stand in no path and no file: with a NUL, or half a character."""
         word = super().construct_scalar(node)
         if "\0" in word or not _is_whole(word):

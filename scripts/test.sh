@@ -7,5 +7,5 @@ echo "jcdm: format, lint and types ..."
 "$JCDM_PYTHON" -m ruff format --check .
 "$JCDM_PYTHON" -m ruff check .
 "$JCDM_PYTHON" -m mypy jcdm
-echo "jcdm: tests (about 8 minutes on 2 cores) ..."
+echo "jcdm: tests (about 12 minutes on 2 cores) ..."
 exec "$JCDM_PYTHON" -m pytest -n 2 --dist loadfile "$@"
