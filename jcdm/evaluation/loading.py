@@ -14,7 +14,7 @@ from jcdm.diffusion.schedule import (
 from jcdm.errors import CheckpointError
 from jcdm.logs import quiet_libraries
 from jcdm.models.denoiser import JCDMDenoiser
-from jcdm.models.loading import check_sizes
+from jcdm.models.loading import check_sizes, clear_errors
 from jcdm.pipelines.base import ImagePipeline
 from jcdm.pipelines.prior import JCDMPriorPipeline
 from jcdm.plain import from_plain
@@ -69,7 +69,8 @@ def trained_noise_levels(denoiser: Path) -> dict[str, Any] | None:
                 f"{file} names no noise schedule: {short_reason(error)}. Expected the "
                 "configuration of a run."
             ) from None
-        return noise_level_config(build_denoiser_scheduler(schedule))
+        with clear_errors(file):  # libraries find some of what cannot be computed
+            return noise_level_config(build_denoiser_scheduler(schedule))
     return None
 
 
