@@ -27,7 +27,7 @@ def join_reports(
         intro="Training curves come from short runs at a micro size; tables and pictures of the "
         "tests come from the weights named in their sections.",
         sections=[*tested, *trained],
-        manifest={"tests": {test.name: read_report(test)["manifest"] for test in tests}},
+        manifest={"tests": {test.name: read_report(test).get("manifest") for test in tests}},
     )
     return page, "\n\n".join(_as_text(table) for section in tested for table in section.tables)
 
