@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
+from runs_compared import require_equal, rows, tensors
 from training_world import KINDS, tiny_config
 
 from jcdm.config import Config
-from jcdm.logs import read_metrics
 from jcdm.training.checkpoint import list_checkpoints
 from jcdm.training.loop import Trainer
 from jcdm.training.run import run_training
@@ -51,20 +49,6 @@ def random_sittings(count: int, seed: int) -> Iterator[tuple[int, int]]:
         yield int(stream.integers(1, MOST_STEPS + 1)), int(stream.integers(0, 2))
 
 
-def everything(run: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a run: weights, averages and moments of its checkpoints, and `final`."""
-    return {
-        f"{file.relative_to(run)}:{name}": tensor
-        for file in sorted(run.rglob("*.safetensors"))
-        for name, tensor in load_file(file).items()
-    }
-
-
-def rows(config: Config) -> list[dict[str, float]]:
-    found = read_metrics(config.run.out / "metrics.jsonl")
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in found]
-
-
 @pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_cut_often_is_bit_equal_to_an_uncut_one(
@@ -85,14 +69,12 @@ def test_a_run_cut_often_is_bit_equal_to_an_uncut_one(
             run_training(kind, with_workers(broken, num_workers))
     cutting(None)
     run_training(kind, broken)
-    expected, found = everything(straight.run.out), everything(broken.run.out)
-    assert expected.keys() == found.keys()
-    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
-    assert rows(broken) == rows(straight)
+    require_equal(broken.run.out, straight.run.out)
+    expected = rows(straight.run.out)
+    assert rows(broken.run.out) == expected
     assert list_checkpoints(broken.run.out)
-    figure(
-        f"{kind}: {count} cuts, {len(expected)} tensors and {len(rows(straight))} rows bit-equal"
-    )
+    num_tensors = len(tensors(straight.run.out))
+    figure(f"{kind}: {count} cuts, {num_tensors} tensors and {len(expected)} rows bit-equal")
 
 
 def with_workers(config: Config, num_workers: int) -> Config:

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from commands import ForkedCommands, Kill
-from safetensors.torch import load_file
+from runs_compared import require_equal, rows
 from training_world import KINDS, tiny_config
 
 from jcdm.folders import verify_folder
-from jcdm.logs import read_metrics
 from jcdm.plain import to_yaml
 from jcdm.training.checkpoint_folders import list_checkpoints, newest_whole
 
@@ -40,23 +38,6 @@ def during(run: Path, num_rows: int, draw: random.Random) -> Kill:
     return Kill(lines=(str(run / "metrics.jsonl"), num_rows), delay=draw.uniform(0, 0.05))
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "final" / "diffusion_pytorch_model.safetensors")
-
-
-def rows(run: Path) -> list[dict[str, float]]:
-    found = read_metrics(run / "metrics.jsonl")
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in found]
-
-
-def require_equal(run: Path, straight: Path) -> None:
-    """Require the weights and rows of the run that nothing befell."""
-    found, expected = weights(run), weights(straight)
-    assert found.keys() == expected.keys()
-    assert not [name for name in expected if not torch.equal(found[name], expected[name])]
-    assert rows(run) == rows(straight)
-
-
 @pytest.mark.parametrize("count", FEW_OR_ALL)
 def test_sigterm_at_any_moment_of_training_saves_and_exits_with_0(
     world: Path,
@@ -81,7 +62,8 @@ def test_sigterm_at_any_moment_of_training_saves_and_exits_with_0(
         assert json.loads((newest / "state.json").read_text())["progress"]["step"] == step
         assert rows(run)[-1]["step"] == step  # every step has a row: the last one is saved
         assert forked(words_of(world, run, kind), None).code == 0
-        require_equal(run, straight)
+        require_equal(run / "final", straight / "final")
+        assert rows(run) == rows(straight)
     figure(f"{count} of {count} ended by SIGTERM with code 0 and went on bit-equal")
 
 
@@ -109,5 +91,6 @@ def test_a_disk_that_fills_at_any_moment_leaves_the_last_checkpoint_whole(
         newest = newest_whole(list_checkpoints(run))
         assert newest is not None and not [p for p in newest.parent.iterdir() if p.name[0] == "."]
         assert forked(words_of(world, run, kind), None).code == 0
-        require_equal(run, straight)
+        require_equal(run / "final", straight / "final")
+        assert rows(run) == rows(straight)
     figure(f"{count} of {count} full disks in one line, newest checkpoint whole: {sorted(said)}")

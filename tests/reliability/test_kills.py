@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from commands import KILLED, Attempt, ForkedCommands, Kill, Run, run_fresh
-from safetensors.torch import load_file
+from runs_compared import require_equal, rows
 from training_world import KINDS, tiny_config
 
 from jcdm.data.index import read_index
@@ -106,21 +105,6 @@ def half_done(folder: Path) -> set[Path]:
     return {path for path in folder.rglob(".*")}
 
 
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    return {
-        f"{file.relative_to(folder)}:{name}": tensor
-        for file in sorted(folder.rglob("*.safetensors"))
-        for name, tensor in load_file(file).items()
-    }
-
-
-def require_equal(found: Path, expected: Path) -> None:
-    """Require the same safetensors below two folders, to the last bit."""
-    first, second = tensors(found), tensors(expected)
-    assert first.keys() == second.keys() and first
-    assert not [name for name in first if not torch.equal(first[name], second[name])]
-
-
 # Training
 
 
@@ -144,12 +128,11 @@ def newest_complete(run: Path) -> int:
 
 def kept(run: Path) -> dict[str, Any]:
     """Say what a finished run knows of its course, clocks aside."""
-    rows = [{k: v for k, v in r.items() if k != "seconds"} for r in read_metrics(_metrics(run))]
     states = {
         step: json.loads((folder / "state.json").read_text())["progress"] | {"seconds": 0}
         for step, folder in list_checkpoints(run)
     }
-    return {"rows": rows, "states": states}
+    return {"rows": rows(run), "states": states}
 
 
 def _metrics(run: Path) -> Path:
