@@ -282,7 +282,10 @@ def pipeline_file(name: str) -> Callable[[Path], Prepared]:
     def prepare(folder: Path) -> Prepared:
         model = folder / "model"
         shutil.copytree(TINY, model, ignore=shutil.ignore_patterns("reader", "*.png"))
-        return Prepared(model / name, lambda: JCDMPipeline.from_pretrained(model))
+        damaged_part = Path(name).parent.name
+        parts = JCDMPipeline.from_pretrained(model).components if damaged_part else {}
+        sound = {part: loaded for part, loaded in parts.items() if part != damaged_part}
+        return Prepared(model / name, lambda: JCDMPipeline.from_pretrained(model, **sound))
 
     return prepare
 
@@ -323,6 +326,6 @@ PARSERS = (
     Parser("checksums", damaged_lines, checksums),
     Parser("part_config", damaged_json, part_config, 8),
     Parser("model_index", damaged_json, pipeline_file("model_index.json"), 20),
-    Parser("model_config", damaged_json, pipeline_file("denoiser/config.json"), 20),
-    Parser("scheduler_config", damaged_json, pipeline_file("scheduler/scheduler_config.json"), 20),
+    Parser("model_config", damaged_json, pipeline_file("denoiser/config.json"), 12),
+    Parser("scheduler_config", damaged_json, pipeline_file("scheduler/scheduler_config.json")),
 )
