@@ -36,6 +36,7 @@ from jcdm.training.people import (
     training_people,
     unseen_people,
 )
+from jcdm.training.run_lock import only_training
 from jcdm.training.skipped_file import write_findings
 from jcdm.training.skipping import find_skipped
 from jcdm.training.stages.build import build_stage
@@ -64,6 +65,13 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
         torch.set_num_threads(config.train.num_threads)
     accelerator = new_accelerator(config)
     keep_freed_memory(accelerator.device)
+    with only_training(config.run.out, is_main=accelerator.is_main_process):
+        _train_logged(kind, config, accelerator)
+    return None
+
+
+def _train_logged(kind: str, config: Config, accelerator: Accelerator) -> None:
+    """Train with a log beside the weights; too little memory becomes a line of advice."""
     setup_logging(config.run.out / LOG_FILE, is_main=accelerator.is_main_process)
     try:
         with quiet_libraries(), _fast_attention(accelerator), closing_trackers(accelerator):
@@ -76,7 +84,6 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
         raise JCDMError(out_of_memory_line(kind, config)) from error
     finally:
         close_logging()
-    return None
 
 
 def require_writable(out: Path) -> None:
