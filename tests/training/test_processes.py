@@ -1,5 +1,6 @@
 """Two processes on the CPU do the same work as one with the same total batch."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,19 @@ def test_two_processes_reach_the_same_weights(runs: tuple[Path, Path], kind: str
     )
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_process_goes_on_from_what_two_have_saved(
+    world: Path, runs: tuple[Path, Path], tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(runs[1] / kind, tmp_path / kind)
+    for later in ("final", "checkpoints/step_0000004"):
+        shutil.rmtree(tmp_path / kind / later)
+    run_training(kind, configs(world, tmp_path, batch_size=4, accumulation=1)[kind])
+    rows = [read_metrics(run / kind / "metrics.jsonl") for run in (runs[0], tmp_path)]
+    expected, found = ([row["loss"] for row in some if "loss" in row] for some in rows)
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_previews_shared_out_are_those_of_one_process(runs: tuple[Path, Path]) -> None:
