@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
 from torch import Tensor, nn
 
 from jcdm.config import Config
-from jcdm.errors import ConfigError
 from jcdm.training.optim import build_optimizer, load_optimizer, optimizer_tensors, skip_unless
 from jcdm.training.stages.base import Stage
 from jcdm.training.state import RunState
@@ -93,22 +91,3 @@ class PlainEngine:
         weights = folder / state.part
         load_module(state.module, read_folder_tensors(weights), weights)
         load_optimizer(state.optimizer, read_tensors(folder / OPTIMIZER_FILE), state.parameters)
-
-
-def choose_engine(accelerator: Accelerator, config: Config) -> PlainEngine:
-    """Return the engine that `accelerate launch` asked for. Errors: ConfigError."""
-    kind = accelerator.distributed_type
-    if kind in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
-        return PlainEngine(accelerator, config)
-    if kind is DistributedType.FSDP:
-        from jcdm.training.engine_fsdp import FSDPEngine
-
-        return FSDPEngine(accelerator, config)
-    if kind is DistributedType.DEEPSPEED:
-        from jcdm.training.engine_deepspeed import DeepSpeedEngine
-
-        return DeepSpeedEngine(accelerator, config)
-    raise ConfigError(
-        f"accelerate was launched with {kind.value}; expected one process, data parallel ones, "
-        "FSDP 2 or DeepSpeed. Launch with one of configs/accelerate."
-    )

@@ -16,7 +16,7 @@ from jcdm.logs import MetricsLog, disk_errors
 from jcdm.records import Batch, StepOutput
 from jcdm.training.checkpoint import load_checkpoint, save_checkpoint
 from jcdm.training.ema import ParameterAverages
-from jcdm.training.engine import choose_engine
+from jcdm.training.engine_choice import choose_engine
 from jcdm.training.heartbeat import Heartbeat
 from jcdm.training.optim import learning_rate, set_learning_rate
 from jcdm.training.progress import ProgressReport

@@ -21,7 +21,7 @@ from jcdm.logs import read_metrics
 from jcdm.plain import to_yaml
 from jcdm.training import run as run_module
 from jcdm.training.checkpoint import list_checkpoints
-from jcdm.training.engine import choose_engine
+from jcdm.training.engine_choice import choose_engine
 from jcdm.training.run import new_accelerator, run_training
 
 LAUNCH = {
