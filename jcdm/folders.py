@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from jcdm.errors import CheckpointError
+from jcdm.reading import parse_json
 
 MANIFEST = "manifest.json"
 FORMAT = "jcdm-folder"
@@ -126,12 +127,12 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / MANIFEST
     try:
         text = path.read_bytes().decode()
-        manifest = json.loads(text)
+        manifest = parse_json(text)
     except FileNotFoundError:
         raise CheckpointError(
             f"{folder} is no complete checkpoint: it has no {MANIFEST}. {_ADVICE}"
         ) from None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         raise CheckpointError(f"{path} cannot be read; expected JSON. {_ADVICE}") from None
     is_ours = isinstance(manifest, dict) and manifest.get("format") == FORMAT
     if not is_ours or manifest.get("version") != VERSION:

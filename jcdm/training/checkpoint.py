@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from jcdm.config import Config
 from jcdm.errors import CheckpointError, ConfigError
 from jcdm.folders import remove_folder, remove_leftovers, verify_folder, write_folder
 from jcdm.plain import leaves, to_plain, to_yaml
+from jcdm.reading import UnreadableError, read_yaml
 from jcdm.training.checkpoint_folders import (
     FOLDER,
     STATE_FILE,
@@ -196,8 +195,8 @@ def changed_keys(folder: Path, config: Config) -> list[str]:
 def _stored_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        stored = read_yaml(path)
+    except (OSError, UnreadableError):
         stored = None
     if not isinstance(stored, dict):
         raise CheckpointError(

@@ -1,6 +1,5 @@
 """The checkpoints of a run as folders: found, looked into, chosen. Imports no torch."""
 
-import json
 import logging
 import math
 import re
@@ -10,6 +9,7 @@ from typing import Any
 
 from jcdm.errors import CheckpointError
 from jcdm.folders import verify_folder
+from jcdm.reading import UnreadableError, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -92,14 +92,14 @@ def read_state(folder: Path) -> dict[str, Any]:
     """Read the counters of a verified checkpoint. Errors: CheckpointError for others than ours."""
     path = folder / STATE_FILE
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = read_json(path)
         is_ours = (
             isinstance(state["part"], str)
             and isinstance(state["progress"], dict)
             and isinstance(state["ema"]["num_updates"], int)
             and isinstance(state.get("samples_a_step", 0), int)
         )
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+    except (OSError, UnreadableError, KeyError, TypeError):
         is_ours = False
     if not is_ours:
         raise CheckpointError(

@@ -12,7 +12,7 @@ from jcdm.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-LOCK_FILE = "in_use.lock"
+LOCK_FILE = "in_use.txt"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import torch
 from hostile_inputs import damaged_bytes, damaged_json, damaged_lines, damaged_yaml
 from hostile_lists import Parser, Prepared, index_document, write
 from safetensors.torch import save_file
+from training_world import tiny_config
 
 from jcdm.cache.layout import CachedPhotograph, CacheIdentity, CacheManifest
 from jcdm.cache.layout import write_manifest as write_cache_manifest
@@ -34,9 +35,13 @@ from jcdm.evidence.tally import Estimate
 from jcdm.folders import verify_folder, write_folder
 from jcdm.pipelines.multiview import JCDMPipeline
 from jcdm.pipelines.photographs import recommended_options
+from jcdm.plain import to_yaml
 from jcdm.poses.extraction import _stored_origin
 from jcdm.records import Scores
+from jcdm.training.checkpoint import changed_keys
+from jcdm.training.checkpoint_folders import look_into, read_state
 from jcdm.training.parts import load_part
+from jcdm.training.state import Progress
 from jcdm.training.weights import read_tensors
 
 TINY = Path(__file__).resolve().parents[2] / "assets" / "tiny"
@@ -296,6 +301,36 @@ def folder_manifest(folder: Path) -> Prepared:
     return Prepared(made / "manifest.json", lambda: verify_folder(made))
 
 
+def counters(folder: Path) -> Prepared:
+    """What a checkpoint says of its run, as a resume and `checkpoint list` read it."""
+    content = {
+        "part": "prior",
+        "engine": "plain",
+        "progress": Progress(step=3, seconds=0.5, validation_loss=0.25).to_json(),
+        "ema": {"num_updates": 3},
+        "scaler": None,
+        "samples_a_step": 4,
+        "saved": "2026-01-02T03:04:05+00:00",
+        "people": "a" * 64,
+    }
+    file = write(folder / "state.json", content)
+
+    def read() -> object:
+        saved = read_state(folder)
+        Progress().restore(saved["progress"])
+        return saved, look_into(3, folder)
+
+    return Prepared(file, read)
+
+
+def stored_config(folder: Path) -> Prepared:
+    """The configuration in a checkpoint, which a resume compares with today's."""
+    config = tiny_config(folder, folder / "run")
+    file = folder / "config.yaml"
+    file.write_text(to_yaml(config, folder), encoding="utf-8")
+    return Prepared(file, lambda: changed_keys(folder, config))
+
+
 def place_text(folder: Path) -> Prepared:
     """A text file of a cache, read from wherever it lies."""
     file = write(folder / "cache.json", "{}")
@@ -324,6 +359,8 @@ PARSERS = (
     Parser("safetensors", damaged_bytes, safetensors),
     Parser("shard_index", damaged_json, shard_index),
     Parser("checksums", damaged_lines, checksums),
+    Parser("counters_of_checkpoint", damaged_json, counters),
+    Parser("configuration_of_checkpoint", damaged_yaml, stored_config),
     Parser("part_config", damaged_json, part_config, 8),
     Parser("model_index", damaged_json, pipeline_file("model_index.json"), 20),
     Parser("model_config", damaged_json, pipeline_file("denoiser/config.json"), 12),
