@@ -25,6 +25,7 @@ from jcdm.records import Batch
 from jcdm.training.checkpoint import changed_keys, find_checkpoint, remove_surplus
 from jcdm.training.checkpoint_folders import FINAL
 from jcdm.training.cpu_attention import float_attention_for_gradients
+from jcdm.training.heartbeat import Heartbeat
 from jcdm.training.identity import write_final, write_identity
 from jcdm.training.kept_predictions import attach_predictions
 from jcdm.training.loop import Trainer
@@ -142,6 +143,27 @@ def refuse_missing_engine(precision: str) -> None:
 
 
 def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
+    with Heartbeat(accelerator).named_errors():
+        trainer, people, unseen = _set_up(kind, config, accelerator)
+    start_step = trainer.state.progress.step
+    start_trackers(accelerator, start_step)
+    batches = _batches(people, config, accelerator, start_step)
+    with trainer.heartbeat.watched(), trainer.heartbeat.named_errors():
+        reason = trainer.run(
+            batches,
+            run=config.run.out,
+            log=_open_metrics(config, accelerator, start_step),
+            watches=build_watches(trainer, unseen) if unseen is not None else (),
+        )
+    if accelerator.is_main_process:
+        _conclude(config, trainer.state.progress.step, reason)
+    accelerator.wait_for_everyone()
+
+
+def _set_up(
+    kind: str, config: Config, accelerator: Accelerator
+) -> tuple[Trainer, MultiViewDataset, MultiViewDataset | None]:
+    """Build all that a run needs, as its checkpoint left it: trainer, people, unseen people."""
     with accelerator.main_process_first():
         view = (config.data.height, config.data.width)
         ensure_index(config.data.index, config.data.draw, size=view)
@@ -164,19 +186,7 @@ def _train(kind: str, config: Config, accelerator: Accelerator) -> None:
         logger.info("%s", _opening_line(stage.describe(), config, people, unseen))
     if checkpoint is not None:
         _resume(trainer, checkpoint, config)
-    start_step = trainer.state.progress.step
-    start_trackers(accelerator, start_step)
-    batches = _batches(people, config, accelerator, start_step)
-    with trainer.heartbeat.watched(), trainer.heartbeat.named_errors():
-        reason = trainer.run(
-            batches,
-            run=config.run.out,
-            log=_open_metrics(config, accelerator, start_step),
-            watches=build_watches(trainer, unseen) if unseen is not None else (),
-        )
-    if accelerator.is_main_process:
-        _conclude(config, trainer.state.progress.step, reason)
-    accelerator.wait_for_everyone()
+    return trainer, people, unseen
 
 
 def _resume(trainer: Trainer, checkpoint: Path, config: Config) -> None:

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from accelerate import Accelerator
 from training_world import tiny_config
 
-from jcdm.errors import ConfigError
+from jcdm.errors import ConfigError, JCDMError
+from jcdm.training.heartbeat import Heartbeat
 from jcdm.training.run import LOG_FILE, run_training
 from jcdm.training.run_lock import LOCK_FILE, only_training
 
@@ -48,6 +50,20 @@ def test_a_second_training_in_a_folder_is_refused(world: Path, tmp_path: Path) -
         assert (tmp_path / LOG_FILE).is_file()
     finally:
         os.killpg(other.pid, 9)
+
+
+def test_ranks_that_wait_for_a_refused_one_say_so_in_one_line(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(*_: object) -> None:
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer")
+
+    second = Heartbeat(Accelerator(cpu=True))
+    second.rank, second.num_ranks = 1, 2
+    monkeypatch.setattr("jcdm.training.run.Heartbeat", lambda _: second)
+    monkeypatch.setattr("jcdm.training.run.find_checkpoint", wait)
+    with pytest.raises(JCDMError, match="^rank 1 of 2, setting up: lost the other ranks"):
+        run_training("prior", tiny_config(world, tmp_path))
 
 
 def test_other_ranks_of_a_training_hold_nothing(tmp_path: Path) -> None:
