@@ -62,7 +62,7 @@ def test_ranks_that_wait_for_a_refused_one_say_so_in_one_line(
     second.rank, second.num_ranks = 1, 2
     monkeypatch.setattr("jcdm.training.run.Heartbeat", lambda _: second)
     monkeypatch.setattr("jcdm.training.run.find_checkpoint", wait)
-    with pytest.raises(JCDMError, match="^rank 1 of 2, setting up: lost the other ranks"):
+    with pytest.raises(JCDMError, match=r"^rank 1 of 2, setting up: lost the other ranks"):
         run_training("prior", tiny_config(world, tmp_path))
 
 
