@@ -1,17 +1,18 @@
 """Strict reading of saved models: safetensors only, and one line for whatever does not fit."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jcdm.errors import CheckpointError, JCDMError
+from jcdm.models.bounded import bounded_by
 from jcdm.plain import HUB_PREFIX
 from jcdm.reading import read_object
 
 LONGEST_REASON = 240
-LARGEST_SIZE = 10_000_000
+LARGEST_SIZE = 100_000  # wider than any layer, longer than any vocabulary of CLIP
 CONFIGS = ("config.json", "scheduler_config.json")
 
 
@@ -66,9 +67,10 @@ def read_model(
     Errors: CheckpointError for weights that are missing, unknown or of another shape; without
     this, libraries fill the gaps with random numbers.
     """
-    if not str(where).startswith(HUB_PREFIX):
+    is_local = not str(where).startswith(HUB_PREFIX)
+    if is_local:
         check_config(Path(where))
-    with clear_errors(where):
+    with clear_errors(where), bounded_by(Path(where)) if is_local else nullcontext():
         model, report = load(**{**options, "use_safetensors": True, "output_loading_info": True})
     missing = [*report["missing_keys"], *(wrong[0] for wrong in report["mismatched_keys"])]
     unknown = [] if allow_unknown else list(report["unexpected_keys"])

@@ -8,6 +8,7 @@ import torch
 from jcdm.errors import CheckpointError
 from jcdm.folders import MANIFEST, verify_folder, write_folder
 from jcdm.models.apm import AppearancePriorTransformer
+from jcdm.models.bounded import bounded_by
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.models.loading import check_sizes, clear_errors
 from jcdm.reading import read_object
@@ -49,14 +50,18 @@ def _read_part(folder: Path, part: str, key: str) -> Any:
             "a checkpoint, or the folder of a run."
         )
     kind = PARTS[part]
-    options = read_object(weights / "config.json", CheckpointError, "Copy the folder again.")
+    options = read_object(weights / CONFIG, CheckpointError, "Copy the folder again.")
     found = str(options.get("_class_name"))
     if found != kind.__name__:
         raise CheckpointError(
             f"{key}: {weights} holds weights of {found}, expected those of {kind.__name__}. "
             "Check the path."
         )
-    with torch.random.fork_rng(devices=[]), clear_errors(weights / "config.json"):
+    with (
+        torch.random.fork_rng(devices=[]),
+        clear_errors(weights / CONFIG),
+        bounded_by(weights),
+    ):
         check_sizes(options)
         model = kind.from_config(options)
     tensors = read_folder_tensors(weights)
