@@ -22,6 +22,7 @@ from jcdm.cache.shards import file_hash
 from jcdm.config import OnBad
 from jcdm.data.index import photograph_name
 from jcdm.errors import ConfigError, DataError
+from jcdm.reading import short_reason
 from jcdm.records import EncodedView, SubjectRecord
 
 DEFAULT_COPIES = Path.home() / ".cache" / "jcdm" / "shards"
@@ -99,6 +100,8 @@ class EncoderCache:
 
     def _read(self, name: str, row: int, flip: int, size: tuple[int, int]) -> EncodedView:
         found = self._read_fields(name, row, flip, ("mean", "std", "appearance"))
+        if "appearance" not in found:
+            raise self._damaged(name, "it holds no appearance")
         return EncodedView(
             mean=found.get("mean"),
             std=found.get("std"),
@@ -118,10 +121,13 @@ class EncoderCache:
                 if field in file.keys()  # noqa: SIM118 - the file's, not a mapping's
             }
         except (SafetensorError, IndexError) as error:
-            raise DataError(
-                f"{self.place.name}/{name} is damaged: {' '.join(str(error).split())}. Check it "
-                "with: python -m jcdm cache --config FILE --verify."
-            ) from None
+            raise self._damaged(name, short_reason(error)) from None
+
+    def _damaged(self, name: str, reason: str) -> DataError:
+        return DataError(
+            f"{self.place.name}/{name} is damaged: {reason}. Check it with: python -m jcdm cache "
+            "--config FILE --verify."
+        )
 
     def _file(self, name: str) -> Any:
         if name not in self._open:

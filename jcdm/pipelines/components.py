@@ -62,19 +62,23 @@ def read_pipeline(
 def _check_index(file: Path) -> None:
     """Refuse a list of components that names code of its own: such code would run when loaded."""
     index = read_object(file, CheckpointError, "Copy the folder again.")
-    for name, entry in index.items():
-        library = entry[0] if isinstance(entry, list) and entry else None
-        if not isinstance(entry, list) or library is None:
-            continue
-        if str(library) not in LIBRARIES and not str(library).startswith("jcdm."):
-            raise CheckpointError(
-                f"{file}: {name} is {str(entry)[:80]}, expected classes of {', '.join(LIBRARIES)} "
-                "or jcdm alone; code in a folder of weights is never run. Copy the folder again "
-                "from its source."
-            )
-        check_config(file.parent / name)
-    with clear_errors(file):
+    with clear_errors(file):  # also for names that are too long for a file
         check_sizes(index)
+        for name, entry in index.items():
+            _check_component(file, name, entry)
+
+
+def _check_component(file: Path, name: str, entry: Any) -> None:
+    library = entry[0] if isinstance(entry, list) and entry else None
+    if library is None:
+        return
+    if str(library) not in LIBRARIES and not str(library).startswith("jcdm."):
+        raise CheckpointError(
+            f"{file}: {name} is {str(entry)[:80]}, expected classes of {', '.join(LIBRARIES)} "
+            "or jcdm alone; code in a folder of weights is never run. Copy the folder again "
+            "from its source."
+        )
+    check_config(file.parent / name)
 
 
 def _encoders(folder: Path, names: Sequence[str], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,25 @@ def test_no_content_raises_anything_else(
     assert found["refused"]
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("scores", b'"seeds": [3]', b'"seeds": [1e999]'),
+        ("cache_shard", b'"appearance"', b'"appearancf"'),
+        ("model_index", b'"denoiser"', b'"%s"' % (b"A" * 3000)),
+        ("part_config", b'"head_dim": 32', b'"head_dim": 16384'),
+    ],
+)
+def test_what_the_large_counts_found_stays_mended(
+    tmp_path: Path, name: str, old: bytes, new: bytes
+) -> None:
+    file, read = next(parser for parser in PARSERS if parser.name == name).prepare(tmp_path)
+    content = file.read_bytes()
+    assert content.count(old) == 1
+    file.write_bytes(content.replace(old, new))
+    assert outcome(read) == "refused"
+
+
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
 def test_a_folder_and_nothing_in_place_of_the_file(parser: Parser, tmp_path: Path) -> None:
     file, read = parser.prepare(tmp_path)

@@ -105,7 +105,7 @@ def read_scored(folder: Path) -> ScoredFolder:
     content = read_json(folder / SCORES)
     try:
         return _read(content, row, references, read_pairs(folder / PER_PAIR))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DataError(
             f"{folder / SCORES} is incomplete: {short_reason(error)}. Score the pictures again: "
             "python -m jcdm evaluate images."
