@@ -4,7 +4,7 @@ import atexit
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -78,3 +78,16 @@ def metric_dir() -> Path:
     if not (folder / "expected.json").is_file():
         pytest.fail(f"{folder} holds no expected.json; expected a folder of recorded metrics")
     return folder
+
+
+@pytest.fixture
+def figure(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Callable[[str], None]:
+    """Give a function that publishes what a check found."""
+
+    def publish(found: str) -> None:
+        record_property("figure", found)
+        print(f"figure of {request.node.name}: {found}")
+
+    return publish

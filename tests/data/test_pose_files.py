@@ -142,7 +142,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(VALUES)
 def test_any_json_is_poses_or_one_of_our_errors(
     tmp_path_factory: pytest.TempPathFactory, content: Any

@@ -2,12 +2,11 @@
 
     python -m pytest tests/reliability -m "slow or not slow" -rP
 
-Each check says its figure by the fixture `figure`; it is printed, and stands in a JUnit file as
-well (`--junitxml FILE`).
+Each check says its figure by the fixture `figure` (tests/conftest.py); it is printed, and stands in
+a JUnit file as well (`--junitxml FILE`).
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,16 +20,3 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from training_world import make_trained_world
 
     return make_trained_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture
-def figure(
-    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
-) -> Callable[[str], None]:
-    """Give a function that publishes what a check found."""
-
-    def publish(found: str) -> None:
-        record_property("figure", found)
-        print(f"figure of {request.node.name}: {found}")
-
-    return publish

@@ -1,8 +1,10 @@
-"""Parsers meet ten thousand broken inputs each and raise only the project's errors."""
+"""Parsers meet broken inputs, ten thousand each in the slow form, and raise only our errors."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +14,7 @@ from jcdm.data.importers.tables import parse_annotation, parse_pair
 from jcdm.data.importers.text import split_array
 from jcdm.errors import JCDMError
 
-MANY = settings(max_examples=10_000, deadline=None, database=None)
+FEW_OR_MANY = pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.slow)])
 TEXT = st.text(max_size=30)
 NUMBERS = st.integers(-(10**400), 10**400) | st.floats() | st.sampled_from(["NaN", "1e999", "[["])
 LISTS = st.lists(NUMBERS, max_size=19).map(str)
@@ -26,28 +28,40 @@ JSON = st.recursive(
 )
 
 
-@MANY
-@given(ROWS)
-def test_lines(line):
-    for parse in (parse_annotation, parse_pair, pidm.parse_line, read_pose_text):
-        with suppress(JCDMError):
-            parse(line)
+def meet(inputs: st.SearchStrategy, count: int, parse: Callable) -> None:
+    """Let a parser meet so many generated inputs; whatever it raises passes."""
+    settings(max_examples=count, deadline=None, database=None)(given(inputs)(parse))()
 
 
-@MANY
-@given(JSON)
-def test_json_entries(value):
-    for parse in (imagpose.parse_entry, jcdm.parse_person, jcdm.parse_pose, pcdms.parse_entry):
-        with suppress(JCDMError):
-            parse(value)
+@FEW_OR_MANY
+def test_lines(count: int) -> None:
+    def read(line: str) -> None:
+        for parse in (parse_annotation, parse_pair, pidm.parse_line, read_pose_text):
+            with suppress(JCDMError):
+                parse(line)
+
+    meet(ROWS, count, read)
 
 
-@MANY
-@given(JSON.map(json.dumps), TEXT)
-def test_json_texts(text, more):
-    for broken in (text, f"[{text}]", text[: len(more)] + more, f"[{text}, {more}"):
-        with suppress(JCDMError):
-            list(split_array(broken, "list.json"))
+@FEW_OR_MANY
+def test_json_entries(count: int) -> None:
+    def read(value: object) -> None:
+        for parse in (imagpose.parse_entry, jcdm.parse_person, jcdm.parse_pose, pcdms.parse_entry):
+            with suppress(JCDMError):
+                parse(value)
+
+    meet(JSON, count, read)
+
+
+@FEW_OR_MANY
+def test_json_texts(count: int) -> None:
+    def read(texts: tuple[str, str]) -> None:
+        text, more = texts
+        for broken in (text, f"[{text}]", text[: len(more)] + more, f"[{text}, {more}"):
+            with suppress(JCDMError):
+                list(split_array(broken, "list.json"))
+
+    meet(st.tuples(JSON.map(json.dumps), TEXT), count, read)
 
 
 def test_extreme_texts():
