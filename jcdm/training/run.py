@@ -56,6 +56,8 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
     Continues an earlier run of the same folder as `train.resume` says. A signal or the end of
     `train.max_minutes` leaves a saved run without `final`. With `dry_run` nothing is read or
     written: returns a text with the sizes of all parts and objects.
+
+    Errors: JCDMError; ConfigError where `run.out` cannot be written or another process trains there.
     """
     if dry_run:
         from jcdm.training.plan import describe_plan

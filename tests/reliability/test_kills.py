@@ -94,6 +94,7 @@ def finish(
         if attempt.code != KILLED:
             break
         look(attempt)
+    counts.runs += 1
     if number == 0:
         uncut.seconds = min(uncut.seconds, attempt.seconds)
     assert attempt.code == 0, f"{attempt.code}: {attempt.printed}"
@@ -188,7 +189,6 @@ def kill_trainings(
             look=training.look,
         )
         training.require_resume(last)
-        counts.runs += 1
         require_equal(out / "final", whole / "final")
         require_equal(out / "checkpoints", whole / "checkpoints")
         assert kept(out) == kept(whole)
@@ -286,7 +286,6 @@ def test_a_killed_building_of_caches_is_finished_by_the_same_command(
             writes=[out],
             look=look,
         )
-        counts.runs += 1
         assert files(out) == files(twins[number].folder)
     figure(
         f"{counts.kills} kills of {counts.runs} buildings of caches, {counts.amid_writing} of them "
@@ -357,7 +356,6 @@ def test_a_killed_evaluation_is_finished_by_the_same_command(
             writes=[TaskFolders(out).generated(0), TaskFolders(out).truth, out],
             look=lambda attempt, out=out: counts.add(out),
         )
-        counts.runs += 1
         assert results(out) == expected
     figure(
         f"{counts.kills} kills of {counts.runs} evaluations, {counts.amid_writing} of them amid "
