@@ -57,7 +57,7 @@ def run_training(kind: str, config: Config, *, dry_run: bool = False) -> str | N
     `train.max_minutes` leaves a saved run without `final`. With `dry_run` nothing is read or
     written: returns a text with the sizes of all parts and objects.
 
-    Errors: JCDMError; ConfigError where `run.out` cannot be written or another process trains there.
+    Errors: JCDMError; ConfigError where `run.out` cannot be written or is in use by another run.
     """
     if dry_run:
         from jcdm.training.plan import describe_plan
