@@ -61,6 +61,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "8 steps, direction kept for 2 steps (`fast`)": {"preset": "fast"},
     "`standard` without fixed keys": {"preset": "standard", "fixed_keys": False},
     "`standard` without guidance": {"preset": "standard", "guidance_scale": 1.0},
+    "`standard` in bf16": {"preset": "standard", "mixed_precision": "bf16"},
     "`low-memory`": {"preset": "low-memory"},
 }
 

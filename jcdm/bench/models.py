@@ -9,7 +9,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from jcdm.bench.sizes import BenchSize, PrecisionName
+from jcdm.bench.sizes import BenchSize
+from jcdm.config import Precision
 from jcdm.diffusion.schedule import build_denoiser_scheduler, build_prior_scheduler
 from jcdm.models.denoiser import denoiser_from_config
 from jcdm.models.encoders import FrozenCLIPVision, FrozenVAE
@@ -53,7 +54,7 @@ def build_stage(
     *,
     published: bool = False,
     source: Literal["apm", "oracle"] | None = None,
-    mixed_precision: PrecisionName = "no",
+    mixed_precision: Precision = "no",
 ) -> PriorStage | DenoiserStage:
     """Make a stage (prior, denoiser or motion); arguments as of `BenchSize.config`."""
     config = size.config(kind, published=published, source=source, mixed_precision=mixed_precision)

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import torch
-
 from jcdm.bench.memory import device_peak_memory
 from jcdm.bench.models import build_pipeline, build_stage, random_batch
 from jcdm.bench.results import Fact, Goal, Row
@@ -46,10 +44,7 @@ def _painting(pipeline: JCDMPipeline, batch: Batch, bench: Bench, preset: str) -
     """Make the work of painting a batch's target views."""
 
     def work() -> int:
-        with torch.autocast(
-            bench.device.type, torch.bfloat16, enabled=bench.mixed_precision == "bf16"
-        ):
-            pipeline.generate(batch, preset=preset)
+        pipeline.generate(batch, preset=preset, mixed_precision=bench.mixed_precision)
         return len(batch.keys)
 
     return work

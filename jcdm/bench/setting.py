@@ -5,7 +5,8 @@ from typing import cast, get_args
 
 import torch
 
-from jcdm.bench.sizes import BenchSize, PrecisionName, find_size
+from jcdm.bench.sizes import BenchSize, find_size
+from jcdm.config import Precision
 from jcdm.errors import ConfigError
 from jcdm.host_memory import keep_freed_memory
 
@@ -17,7 +18,7 @@ class Bench:
     size: BenchSize
     device: torch.device
     num_repeats: int
-    mixed_precision: PrecisionName = "no"
+    mixed_precision: Precision = "no"
 
 
 def bench_setting(
@@ -37,7 +38,7 @@ def bench_setting(
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device is cuda, but torch finds no GPU here. Use --device cpu.")
     precision = mixed_precision or ("bf16" if device == "cuda" else "no")
-    if precision not in get_args(PrecisionName):
+    if precision not in get_args(Precision):
         raise ConfigError(f"--mixed_precision is {precision!r}; expected no, bf16 or fp16.")
     if num_repeats < 1 or (num_threads is not None and num_threads < 1):
         raise ConfigError("--num_repeats and --num_threads must be 1 or more.")
@@ -48,5 +49,5 @@ def bench_setting(
         size=find_size(size),
         device=torch.device(device),
         num_repeats=num_repeats,
-        mixed_precision=cast(PrecisionName, precision),
+        mixed_precision=cast(Precision, precision),
     )

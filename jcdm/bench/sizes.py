@@ -17,6 +17,7 @@ from jcdm.config import (
     JCIConfig,
     MotionStageConfig,
     OptimConfig,
+    Precision,
     PriorConfig,
     RunConfig,
     TrainConfig,
@@ -27,7 +28,6 @@ from jcdm.errors import ConfigError
 from jcdm.training.plan import CLIP_BIGG, STABLE_DIFFUSION_VAE
 from jcdm.training.plan_objects import Sizes
 
-PrecisionName = Literal["no", "bf16", "fp16"]
 ENCODER_SHARES = {"denoiser": 0.76, "prior": 0.96}
 """Share of the frozen encoders in the operations of a published step, full size, 256 x 192."""
 _NO_FILE = Path("made-in-memory")
@@ -71,7 +71,7 @@ class BenchSize:
         *,
         published: bool = False,
         source: Literal["apm", "oracle"] | None = None,
-        mixed_precision: PrecisionName = "no",
+        mixed_precision: Precision = "no",
     ) -> Config:
         """Configuration of a stage; `published`: the recipe of the published code.
 

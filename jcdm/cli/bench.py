@@ -35,7 +35,9 @@ def _parser(word: str) -> Any:
     if word in SIZED_WORDS:
         parser.add_argument("--size", type=str, default="mid", help="tiny, mid or full")
         parser.add_argument("--device", type=str, default="cpu", help="cpu or cuda")
-        parser.add_argument("--mixed_precision", type=str | None, default=None, help="no or bf16")
+        parser.add_argument(
+            "--mixed_precision", type=str | None, default=None, help="no, bf16 or fp16"
+        )
         parser.add_argument("--num_threads", type=int | None, default=None, help="of torch")
     if word == "evaluate":
         parser.add_argument("--sets", type=bool, default=True, help="FID, KID of 48,674 and 8,570")

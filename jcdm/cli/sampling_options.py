@@ -16,6 +16,7 @@ _HELP = {
     "guidance_kept": "share of the way for which a direction of guidance is kept",
     "vae_tile": "side in pixels of the tiles that the VAE works in",
     "compile": "compile the U-Net's blocks by torch.compile",
+    "mixed_precision": "what the U-Net's products are computed in; fp16 on a GPU alone",
 }
 
 

@@ -6,7 +6,7 @@ Reading YAML and options lives in `jcdm.cli.options`.
 """
 
 from jcdm.config.data import DataConfig, DrawConfig, OnBad, TestDataConfig, VisibilityConfig
-from jcdm.config.learning import OptimConfig, ScheduleConfig, TrainConfig
+from jcdm.config.learning import OptimConfig, Precision, ScheduleConfig, TrainConfig
 from jcdm.config.models import (
     EncodersConfig,
     JCIConfig,
@@ -28,6 +28,7 @@ __all__ = [
     "MotionStageConfig",
     "OnBad",
     "OptimConfig",
+    "Precision",
     "PriorConfig",
     "RunConfig",
     "SampleConfig",

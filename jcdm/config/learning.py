@@ -5,6 +5,9 @@ from typing import Literal
 
 from jcdm.config.checks import require, require_at_least, require_share
 
+Precision = Literal["no", "bf16", "fp16"]
+"""What products are computed in, where weights stay float32; `no`: float32."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
@@ -73,7 +76,7 @@ class TrainConfig:
     num_steps: int
     batch_size: int
     accumulation: int = 1
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    mixed_precision: Precision = "no"
     activation_checkpointing: bool = False
     compile: bool = False
     compile_backend: str = "inductor"

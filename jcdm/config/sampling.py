@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from jcdm.config.checks import require_at_least, require_share
+from jcdm.config.learning import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class SampleConfig:
     prior_source: Literal["apm", "oracle", "mean", "none"] = "apm"
     vae_tile: int | None = None
     compile: bool | None = None
+    mixed_precision: Precision | None = None
     batch_size: int = 4
 
     def __post_init__(self) -> None:

@@ -57,7 +57,7 @@ def training_config(plan: EvidencePlan, name: str, seed: int, out: Path) -> Conf
     words = [f"--run.out={run_folder(out, name, seed)}", f"--run.seed={seed}"]
     words += [*_data(training.stage, out), *plan.common.get(training.stage, ())]
     if training.uses is not None:
-        words += _starts_from(plan, training, seed, out)
+        words += _starts_from(plan, name, seed, out)
     return read_config(
         Config, ["--config", str(file), *words, *training.options], prog="python -m jcdm evidence"
     )
@@ -71,13 +71,18 @@ def _data(stage: str, out: Path) -> list[str]:
     return [f"--data.index={out / 'people' / index}.json", f"--encoders.cache={out / cache}"]
 
 
-def _starts_from(plan: EvidencePlan, training: Training, seed: int, out: Path) -> list[str]:
-    """Options that name the weights of the training that this one uses."""
+def _starts_from(plan: EvidencePlan, name: str, seed: int, out: Path) -> list[str]:
+    """Options that name the weights of the training that this one uses, and its predictions.
+
+    Trainings share what the prior predicts, but for those that see people in other arrangements.
+    """
+    training = plan.trainings[name]
     assert training.uses is not None
     used = plan.trainings[training.uses]
+    own = any(option.startswith("--data.") for option in training.options)
     folder = run_folder(out, training.uses, seed) / FINAL
     if (used.stage, training.stage) == ("prior", "denoiser"):
-        predictions = out / "predicted" / f"{training.uses}_{seed}"
+        predictions = out / "predicted" / f"{name if own else training.uses}_{seed}"
         return [f"--prior.weights={folder}", f"--prior.predictions={predictions}"]
     if (used.stage, training.stage) == ("denoiser", "motion"):
         assert used.uses is not None

@@ -3,7 +3,7 @@
 import importlib.util
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakSet
 
@@ -14,12 +14,14 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 from torch._dynamo.exc import TorchDynamoException
 
+from jcdm.config import Precision
 from jcdm.errors import ConfigError
 from jcdm.pipelines.sampling import SamplingOptions
 
 BACKEND = "inductor"
 CPU_COMPILERS = ("g++", "clang++", "c++", "cl")
 NUM_SHAPES = 64  # a U-Net's blocks have more shapes than the 8 that a function is compiled for
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _TILE_STATE = ("use_tiling", "use_slicing", "tile_sample_min_size", "tile_latent_min_size")
 _compiled_unets: WeakSet[nn.Module] = WeakSet()
 
@@ -101,6 +103,18 @@ def _check_compiler(device: torch.device) -> None:
             "compile is set, but Triton, which compiles for GPUs, is not installed; run: "
             "pip install triton, or set compile to false."
         )
+
+
+def reduced_precision(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Compute products in `precision` as training with mixed precision does; `no`: as they are.
+
+    Errors: ConfigError for fp16 without a GPU, where torch would compute it far slower.
+    """
+    if precision == "no":
+        return nullcontext()
+    if precision == "fp16" and device.type == "cpu":
+        raise ConfigError("mixed_precision is fp16, which needs a GPU; on a CPU, set bf16 or no.")
+    return torch.autocast(device.type, _DTYPES[precision])
 
 
 def place(pipeline: Any, options: SamplingOptions, device: torch.device | None = None) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from jcdm.diffusion.guidance import guide
 from jcdm.models.denoiser import JCDMDenoiser
 from jcdm.pipelines.components import wake
+from jcdm.pipelines.execution import reduced_precision
 from jcdm.pipelines.sampling import SamplingOptions
 from jcdm.records import Conditioning
 
@@ -83,9 +84,10 @@ class GuidedDenoiser:
         return guided, conditional - unconditional
 
     def _predict(self, noisy: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
-        return self.denoiser.predict(
-            noisy, timestep.expand(len(noisy)), conditioning, num_frames=self.num_frames
-        )
+        with reduced_precision(noisy.device, self.options.mixed_precision):
+            return self.denoiser.predict(
+                noisy, timestep.expand(len(noisy)), conditioning, num_frames=self.num_frames
+            )
 
 
 def guide_in_parts(

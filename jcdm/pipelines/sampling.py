@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-from jcdm.config import SampleConfig
+from jcdm.config import Precision, SampleConfig
 from jcdm.diffusion.schedule import SAMPLERS
 from jcdm.errors import ConfigError
 
@@ -43,8 +43,9 @@ class SamplingOptions:
     fixed_keys: keys and values of the tokens are computed once a sample, except with `compile`,
     which would build a graph for every sample. people_at_once: grids that the U-Net sees in one
     call, None = all. vae_tile: side in pixels of the tiles that the VAE works in, one picture at a
-    time; None = whole pictures. compile: the U-Net's blocks by torch.compile. offload: where there
-    is a GPU, models wait in main memory.
+    time; None = whole pictures. compile: the U-Net's blocks by torch.compile. mixed_precision: what
+    the U-Net's products are computed in, its weights and the sampler staying as they are; fp16 on a
+    GPU alone. offload: where there is a GPU, models wait in main memory.
     """
 
     num_steps: int = 30
@@ -61,11 +62,13 @@ class SamplingOptions:
     people_at_once: int | None = None
     vae_tile: int | None = None
     compile: bool = False
+    mixed_precision: Precision = "no"
     offload: bool = False
 
     def __post_init__(self) -> None:
         _check_word("prior_source", self.prior_source, get_args(PriorSource))
         _check_word("sampler", self.sampler, (AUTO, OWN, *SAMPLERS))
+        _check_word("mixed_precision", self.mixed_precision, get_args(Precision))
         for name in ("guidance_scale", "prior_guidance"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be >= 0, got {getattr(self, name)}.")

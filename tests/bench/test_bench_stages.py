@@ -30,6 +30,19 @@ def bench(word: str, out: Path) -> list[dict[str, Any]]:
     return document["rows"]
 
 
+def test_sampling_is_timed_in_the_precision_that_is_asked_for() -> None:
+    for precision, dtype in (("no", torch.float32), ("bf16", torch.bfloat16)):
+        setting = replace(SETTING, mixed_precision=precision)
+        stage = build_stage(TINY, "denoiser", CPU)
+        pipeline = models.build_pipeline(stage, layout="view")
+        seen: set[torch.dtype] = set()
+        block = pipeline.denoiser.unet.mid_block.resnets[0]
+        block.register_forward_hook(lambda _, __, out, seen=seen: seen.add(out.dtype))
+        batch = random_batch(TINY, "denoiser", num_people=1)
+        assert sampling._painting(pipeline, batch, setting, "fast")() == 1
+        assert seen == {dtype}
+
+
 @pytest.fixture(autouse=True)
 def few_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "_NUM_PEOPLE", 2)

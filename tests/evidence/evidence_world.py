@@ -57,11 +57,17 @@ ROWS = {
         "tasks": ["references_2"],
         "variants": {"two": {"num_steps": 2}, "one": {"num_steps": 1, "prior_source": "mean"}},
     },
+    "prefix": {"about": "in other places", "training": "prefix", "tasks": ["references_2"]},
     "motion": {"about": "in motion", "kind": "motion", "training": "motion"},
 }
 TRAININGS = {
     "prior": {"stage": "prior"},
     "base": {"stage": "denoiser", "uses": "prior"},
+    "prefix": {
+        "stage": "denoiser",
+        "uses": "prior",
+        "options": ["--data.visibility.kind=prefix"],
+    },
     "motion": {"stage": "motion", "uses": "base"},
 }
 

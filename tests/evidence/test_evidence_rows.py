@@ -9,6 +9,7 @@ from evidence_world import HEIGHT, WIDTH, make_evidence
 from PIL import Image
 
 from jcdm.cli.main import main
+from jcdm.config import DataConfig
 from jcdm.errors import ConfigError, DataError
 from jcdm.evidence import run_row
 from jcdm.evidence.document import BETTER, misranked, row_table
@@ -17,8 +18,10 @@ from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import read_plan
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
 from jcdm.evidence.tally import Estimate
+from jcdm.evidence.trainings import training_config
 from jcdm.manifest import FIELDS
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = {"preset": "standard", "num_steps": 1, "prior_steps": 1}
 
 
@@ -44,7 +47,7 @@ def words(plan: Path) -> list[str]:
 def test_every_row_has_its_results(evidence: Path) -> None:
     rows = {f.stem: read_row(f) for f in (evidence / "results").glob("*.json")}
     assert set(rows) == {
-        *("calibration", "naive", "as_they_are", "mismatch", "prior", "base", "motion")
+        *("calibration", "naive", "as_they_are", "mismatch", "prior", "base", "prefix", "motion")
     }
     base = {(r.seed, r.variant, r.task) for r in rows["base"].results}
     assert base == {(s, v, "references_2") for s in (0, 1) for v in ("two", "one")}
@@ -72,6 +75,18 @@ def test_a_row_without_a_training_tries_the_weights_as_they_are(evidence: Path) 
     (mismatch,) = read_row(evidence / "results" / "mismatch.json").results
     assert mismatch.scores["PSNR"] != shipped[0].scores["PSNR"]
     assert shipped[0].scores["PSNR"] not in [r.scores["PSNR"] for r in base if r.variant == "two"]
+
+
+def test_trainings_share_predictions_where_they_see_the_same_people(evidence: Path) -> None:
+    kept = {folder.name for folder in (evidence / "out" / "predicted").iterdir() if folder.is_dir()}
+    assert kept == {"prior_0", "prior_1", "prefix_0", "motion_prior_0"}
+    plan = read_plan(REPOSITORY / "configs" / "evidence" / "rows.yaml")
+    seen: dict[Path, DataConfig] = {}
+    for name, training in plan.trainings.items():
+        config = training_config(plan, name, 0, Path("out"))
+        if training.uses is not None and config.prior.predictions is not None:
+            assert seen.setdefault(config.prior.predictions, config.data) == config.data, name
+    assert len(seen) == 3, "of the base, of references in the first cells, of sequences"
 
 
 def test_jobs_wait_for_what_they_need(evidence: Path) -> None:
@@ -134,7 +149,7 @@ def test_finished_rows_are_left_alone(
     assert main(["evidence", "run", *words(plan)]) == 0
     assert main(["evidence", "list", *words(plan)[:4]]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("finished") >= 7 and "to do" not in printed
+    assert printed.count("finished") >= 8 and "to do" not in printed
     assert main(["evidence", "run", *words(plan), "--people_seed", "6"]) == 1
     assert "computed on other people" in capsys.readouterr().err
 

@@ -171,6 +171,29 @@ def test_a_compiler_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("kind", [JCDMPipeline, JCDMSequencePipeline])
+def test_reduced_precision_is_the_u_net_s_alone_and_paints_nearly_the_same(kind: Any) -> None:
+    pipe = build(kind)
+    dtypes: dict[str, set[torch.dtype]] = {}
+    watched = {"U-Net": pipe.denoiser.unet.mid_block.resnets[0], "VAE": pipe.vae.decoder}
+    for name, module in watched.items():
+        module.register_forward_hook(
+            lambda _, __, out, name=name: dtypes.setdefault(name, set()).add(out.dtype)
+        )
+    plain = next(iter(pipe(*factory.person(1), **FAST).values()))
+    assert dtypes == {"U-Net": {torch.float32}, "VAE": {torch.float32}}
+    dtypes.clear()
+    reduced = next(iter(pipe(*factory.person(1), mixed_precision="bf16", **FAST).values()))
+    assert dtypes == {"U-Net": {torch.bfloat16}, "VAE": {torch.float32}}
+    assert pipe.denoiser.dtype == torch.float32, "the weights stay"
+    assert 30 < psnr(2 * reduced, 2 * plain) < 90
+
+
+def test_half_precision_without_a_gpu_is_refused(pipe: JCDMPipeline) -> None:
+    with pytest.raises(ConfigError, match="mixed_precision is fp16, which needs a GPU"):
+        pipe(*factory.person(1), mixed_precision="fp16", **FAST)
+
+
 def test_offloading_waits_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     pipe = SimpleNamespace(enable_model_cpu_offload=lambda device: calls.append(device))

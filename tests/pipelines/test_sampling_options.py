@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 import pipeline_factory as factory
 import pytest
 
-from jcdm.config import SampleConfig
+from jcdm.config import Precision, SampleConfig
 from jcdm.diffusion import schedule
 from jcdm.errors import ConfigError
 from jcdm.pipelines.multiview import JCDMPipeline
@@ -38,7 +38,7 @@ def test_exact_is_the_plain_path_of_the_trained_sampler() -> None:
     plain = asdict(SamplingOptions())
     assert (plain["num_steps"], plain["guidance_scale"]) == (30, 2.0)
     assert not any(plain[name] for name in ("fixed_keys", "compile", "offload", "vae_tile"))
-    assert SamplingOptions().guides_plainly
+    assert plain["mixed_precision"] == "no" and SamplingOptions().guides_plainly
 
 
 def test_low_memory_paints_what_standard_paints_in_smaller_pieces() -> None:
@@ -64,6 +64,7 @@ def test_fast_takes_fewer_steps_than_standard_and_standard_than_exact() -> None:
         ({"guidance_kept": 1.5}, r"guidance_kept is 1\.5; expected 0 to 1"),
         ({"people_at_once": 0}, r"people_at_once is 0; expected 1 or more"),
         ({"vae_tile": 0}, r"vae_tile is 0; expected 1 or more"),
+        ({"mixed_precision": "half"}, r"mixed_precision is 'half'; expected one of no, bf16, fp16"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(change: dict[str, Any], words: str) -> None:
@@ -136,6 +137,7 @@ def test_a_configuration_knows_the_same_names_as_the_options() -> None:
     assert set(get_args(get_args(hints["scheduler"])[0])) == set(schedule.SAMPLERS)
     shared = {f.name for f in fields(SampleConfig)} & {f.name for f in fields(SamplingOptions)}
     assert {"num_steps", "guidance_start", "guidance_end", "vae_tile", "compile"} <= shared
+    assert get_args(hints["mixed_precision"])[0] == Precision
 
 
 def test_a_configuration_s_keys_win_over_its_preset() -> None:
