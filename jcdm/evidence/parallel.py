@@ -1,15 +1,20 @@
 """Carry out several rows at once: trainings and rows as jobs that wait for what they need."""
 
 import logging
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from types import FrameType
 
+from jcdm.errors import JCDMError
 from jcdm.evidence.plan import EvidencePlan
 from jcdm.evidence.run_row import Bench, benchmark_people, run_row
 from jcdm.evidence.trainings import ensure_trained
 from jcdm.logs import console_messages
+from jcdm.training.stopping import SIGNALS
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +52,8 @@ def run_rows(bench: Bench, rows: Sequence[str], num_jobs: int) -> None:
     """Compute rows: one after the other, or `num_jobs` jobs at a time in processes of their own.
 
     One after the other, the first error ends the work. At a time, what does not need a job that
-    failed is still carried out, and the first error is raised at the end.
+    failed is still carried out, and the first error is raised at the end. SIGTERM and SIGINT end
+    all jobs: trainings save, and nothing else begins.
     """
     if num_jobs == 1:
         for name in rows:
@@ -55,9 +61,18 @@ def run_rows(bench: Bench, rows: Sequence[str], num_jobs: int) -> None:
         return
     benchmark_people(bench)  # drawn once, then read by all
     board = JobBoard(waiting=plan_jobs(bench.plan, rows))
+    with _signals_for_all(board):
+        _run_jobs(bench, board, num_jobs)
+    if board.error is not None:
+        raise board.error
+
+
+def _run_jobs(bench: Bench, board: "JobBoard", num_jobs: int) -> None:
     running: dict[Future[None], Job] = {}
     context = get_context("spawn")
-    with ProcessPoolExecutor(num_jobs, mp_context=context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        num_jobs, mp_context=context, max_tasks_per_child=1, initializer=_answer_signals
+    ) as pool:
         while True:
             for job in board.take(num_jobs - len(running)):
                 running[pool.submit(_carry_out, bench, job)] = job
@@ -65,8 +80,40 @@ def run_rows(bench: Bench, rows: Sequence[str], num_jobs: int) -> None:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 board.close(running.pop(future), future.exception())
-    if board.error is not None:
-        raise board.error
+
+
+@contextmanager
+def _signals_for_all(board: "JobBoard") -> Iterator[None]:
+    """While open, the first SIGTERM or SIGINT ends what runs; the next one this process at once."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for other, handler in before.items():
+            signal.signal(other, handler)
+        board.end(signal.Signals(number).name)
+        for child in active_children():
+            child.terminate()
+
+    before = {number: signal.signal(number, end) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _answer_signals() -> None:
+    """Let a signal be an error of the job, where no training takes it; else the pool would break.
+
+    Further ones are the same, sent to the whole group besides.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for other in SIGNALS:
+            signal.signal(other, signal.SIG_IGN)
+        raise JCDMError(f"ended by {signal.Signals(number).name}; the same command does it anew.")
+
+    for number in SIGNALS:
+        signal.signal(number, end)
 
 
 @dataclass(slots=True)
@@ -84,6 +131,11 @@ class JobBoard:
         for job in chosen:
             del self.waiting[job]
         return chosen
+
+    def end(self, reason: str) -> None:
+        """Let nothing more be taken."""
+        self.waiting.clear()
+        self.error = self.error or JCDMError(f"{reason}; the same command goes on with the rest.")
 
     def close(self, job: Job, error: BaseException | None) -> None:
         """Note that a job has ended, well or with an error, which those that need it wait out."""

@@ -89,8 +89,8 @@ class SamplingOptions:
     def preset(cls, name: str, **changes: Any) -> Self:
         """Make the options of a preset (a key of `PRESETS`), some of them changed.
 
-        `exact`: the plain path, DDIM as trained, nothing left out or kept; `standard`: as near to
-        the finely sampled picture at a third of the cost; `fast`: fewer steps still; `low-memory`:
+        `exact`: the plain path, DDIM as trained, nothing left out or kept; `standard`: near the
+        finely sampled picture at a third of the cost; `fast`: fewer steps still; `low-memory`:
         `standard` in small pieces. Errors: ConfigError for unknown names.
         """
         _check_word("preset", name, tuple(PRESETS))

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from multiprocessing import parent_process
 from types import FrameType
 from typing import Any, Self
 
@@ -12,8 +13,8 @@ import torch.distributed as dist
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = 1.0
-"""Seconds in which launched processes take further signals for the same one: a launcher hands on
-the Ctrl-C that the terminal has sent to all of them already."""
+"""Seconds in which processes of others take further signals for the same one: who has started them
+hands on the Ctrl-C that the terminal has sent to all of them already."""
 _MINUTES_OVER = 1  # no number of a signal that is waited for
 
 
@@ -67,7 +68,8 @@ class EarlyEnd:
         self.max_minutes = max_minutes
         self._is_shared = dist.is_available() and dist.is_initialized()
         self._group = dist.new_group(backend="gloo") if self._is_shared else None
-        self._signals = StopSignals(PATIENCE if self._is_shared else 0.0)
+        is_one_of_several = self._is_shared or parent_process() is not None
+        self._signals = StopSignals(PATIENCE if is_one_of_several else 0.0)
         self._deadline = time.monotonic() + 60 * (max_minutes or float("inf"))
         self._exchange: tuple[torch.Tensor, Any] | None = None
 

@@ -1,10 +1,17 @@
 """All kinds of rows from the command line: trained, scored, written, not computed twice, tabled."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from evidence_world import HEIGHT, WIDTH, make_evidence
 from PIL import Image
 
@@ -20,6 +27,7 @@ from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
 from jcdm.evidence.tally import Estimate
 from jcdm.evidence.trainings import training_config
 from jcdm.manifest import FIELDS
+from jcdm.training.run_lock import only_training
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = {"preset": "standard", "num_steps": 1, "prior_steps": 1}
@@ -126,6 +134,50 @@ def test_rows_computed_at_once_train_alike(evidence: Path, tmp_path: Path) -> No
     for run in ("prior_0", "base_0", "base_1"):
         ours, theirs = (losses(out / "runs" / run) for out in (tmp_path / "out", evidence / "out"))
         assert ours == pytest.approx(theirs, rel=1e-3), run  # numbers of threads differ
+
+
+def test_a_signal_ends_all_jobs_with_their_state_saved(evidence: Path, tmp_path: Path) -> None:
+    """Sent to the main process alone; the trainings would go on for hours."""
+    plan = yaml.safe_load((evidence / "configs" / "rows.yaml").read_text(encoding="utf-8"))
+    plan["configs"] = str(evidence / "configs")
+    plan["common"]["denoiser"] = ["--train.num_steps=1000000"]
+    file = tmp_path / "rows.yaml"
+    file.write_text(yaml.safe_dump(plan), encoding="utf-8")
+    out = tmp_path / "out"
+    shutil.copytree(evidence / "out", out)
+    runs = [out / "runs" / f"base_{seed}" for seed in (0, 1)]
+    for run in runs:
+        shutil.rmtree(run)
+    options = [*("--plan", str(file), "--results", str(tmp_path / "results")), "--jobs", "2"]
+    options += [*("--out", str(out), "--weights", str(evidence / "weights")), "--row", "base,naive"]
+    command = [sys.executable, "-m", "jcdm", "evidence", "run", *options]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        while not all((run / "metrics.jsonl").is_file() and losses(run) for run in runs):
+            assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    assert process.returncode == 1, said
+    assert said.splitlines()[-1].startswith("jcdm: SIGTERM; the same command goes on"), said
+    for run in runs:
+        assert list((run / "checkpoints").glob("step_*/state.json")), "saved"
+        assert not is_running(run), "its process has ended"
+
+
+def is_running(run: Path) -> bool:
+    """Whether a process still trains in a folder."""
+    try:
+        with only_training(run, is_main=True):
+            return False
+    except ConfigError:
+        return True
 
 
 def losses(run: Path) -> list[float]:
