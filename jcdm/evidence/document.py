@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jcdm.errors import DataError
+from jcdm.evidence.changes import changes_table
 from jcdm.evidence.claims import check_claims, claims_table
 from jcdm.evidence.orderings import describe_orders, join_seeds
 from jcdm.evidence.pictures import save_curves
@@ -45,6 +46,7 @@ def write_tables(
     rows = _finished(plan, results)
     content = file.read_text(encoding="utf-8") if file.is_file() else ""
     content = _between(content, "claims", claims_table(check_claims(rows)), file)
+    content = _between(content, "changes", changes_table(plan, rows), file)
     if others is not None:
         lines = describe_orders(rows, _finished(plan, others), COMPARED)
         content = _between(content, "orders", "\n".join(f"- {line}" for line in lines), file)

@@ -47,7 +47,8 @@ class EvidenceRow:
     training: None = the weights that come with the project (`--weights`), as they are.
     kind: what is tried; calibration and naive need no weights. variants: label -> sampling
     settings. schedule: noise levels of the training, or of published sampling. sheets: how many
-    grids of each task are shown as pictures, the first ones.
+    grids of each task are shown as pictures, the first ones. beside: the row that this one is a
+    change of, compared variant by variant; its own name: each of its variants beside the first.
     """
 
     about: str
@@ -58,6 +59,7 @@ class EvidenceRow:
     sheets: int = 0
     schedule: str = SCHEDULES[0]
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,8 @@ def _check(plan: EvidencePlan, file: Path) -> None:
             )
         if row.training is not None and row.training not in plan.trainings:
             raise ConfigError(f"{file}: row {name!r} has training {row.training!r}, unknown here.")
+        if row.beside is not None and row.beside not in plan.rows:
+            raise ConfigError(f"{file}: row {name!r} is beside {row.beside!r}, unknown here.")
         if row.schedule not in SCHEDULES:
             raise ConfigError(
                 f"{file}: row {name!r} has schedule {row.schedule!r}; expected one of "

@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,23 @@ from jcdm.plain import from_plain
 from jcdm.reading import read_json, short_reason
 
 FORMAT, VERSION = "jcdm-evidence-row", 1
+_LIST = re.compile(r"\[[\s\d.,e+-]*\]")  # of numbers
 
 Scores = Mapping[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Scores of one training seed, variant (or method) and task; seed None = nothing trained."""
+    """Scores of one training seed, variant (or method) and task; seed None = nothing trained.
+
+    people: means by person of the scores that rows are compared by, in the order of the people.
+    """
 
     seed: int | None
     variant: str
     task: str
     scores: Scores
+    people: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,8 @@ def write_row(row: RowFile, folder: Path) -> Path:
     file = folder / f"{row.name}.json"
     content = {"format": FORMAT, "version": VERSION, **asdict(row)}
     partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(json.dumps(_rounded(content), indent=1) + "\n", encoding="utf-8")
+    text = _LIST.sub(_on_one_line, json.dumps(_rounded(content), indent=1))
+    partial.write_text(text + "\n", encoding="utf-8")
     os.replace(partial, file)
     return file
 
@@ -76,6 +83,10 @@ def is_finished(file: Path, benchmark: Benchmark) -> bool:
             "another folder: --results DIR."
         )
     return True
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return " ".join(numbers[0].split())
 
 
 def _rounded(value: Any) -> Any:

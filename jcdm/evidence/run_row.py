@@ -12,6 +12,7 @@ import numpy as np
 from jcdm.config import SampleConfig
 from jcdm.evaluation.loading import load_pipeline, without_motion
 from jcdm.evidence.baselines import calibration_painters, naive_painters
+from jcdm.evidence.changes import PAIRED
 from jcdm.evidence.people import DrawnPeople, draw_people
 from jcdm.evidence.pictures import save_grids
 from jcdm.evidence.plan import EvidencePlan, EvidenceRow
@@ -20,6 +21,7 @@ from jcdm.evidence.reader import load_reader
 from jcdm.evidence.row_files import Result, RowFile, write_row
 from jcdm.evidence.scoring import Judge, Painter, paint_by
 from jcdm.evidence.sequences import score_motion
+from jcdm.evidence.tally import Tally
 from jcdm.evidence.tasks import find_task, plan_grids
 from jcdm.evidence.trainings import ensure_trained, run_folder, training_config
 from jcdm.manifest import origin
@@ -191,7 +193,7 @@ def _score_tasks(
             file = sheets.with_name(f"{sheets.name}_{name}.png")
             save_grids(judge.people, plan_grids(task, judge.people), pictures, file)
         logger.info("%s, %s, seed %s: scored", variant or "as it is", name, seed)
-        yield Result(seed=seed, variant=variant, task=name, scores=tally.estimates())
+        yield _result(seed, variant, name, tally)
 
 
 def _prior(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
@@ -200,7 +202,7 @@ def _prior(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
         for task in row.tasks:
             usual = sampling_settings(bench, row)
             for method, tally in score_prior(judge, find_task(task), usual).items():
-                yield Result(seed=seed, variant=method, task=task, scores=tally.estimates())
+                yield _result(seed, method, task, tally)
 
 
 def _motion(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
@@ -211,7 +213,13 @@ def _motion(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
         _set_view_size(pipeline, bench)
         usual = sampling_settings(bench, row)
         for method, tally in score_motion(pipeline, benchmark_people(bench), usual).items():
-            yield Result(seed=seed, variant=method, task="sequence", scores=tally.estimates())
+            yield _result(seed, method, "sequence", tally)
+
+
+def _result(seed: int | None, variant: str, task: str, tally: Tally) -> Result:
+    scores = tally.estimates()
+    people = {name: tuple(tally.person_means(name).values()) for name in PAIRED if name in scores}
+    return Result(seed=seed, variant=variant, task=task, scores=scores, people=people)
 
 
 def mean_training_image(bench: Bench) -> np.ndarray:

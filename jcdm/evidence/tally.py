@@ -60,11 +60,3 @@ def estimate(people: np.ndarray, values: np.ndarray) -> Estimate:
     return Estimate(
         mean=float(values.mean()), low=float(low), high=float(high), num_values=len(values)
     )
-
-
-def difference(ours: Tally, theirs: Tally, name: str) -> Estimate:
-    """Estimate how much higher a score is in `ours`, paired by person."""
-    one, other = ours.person_means(name), theirs.person_means(name)
-    people = sorted(one.keys() & other.keys())
-    gaps = np.array([one[p] - other[p] for p in people])
-    return estimate(np.array(people), gaps)

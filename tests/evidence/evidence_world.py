@@ -55,9 +55,16 @@ ROWS = {
         "seeds": [0, 1],
         "sheets": 1,
         "tasks": ["references_2"],
+        "beside": "base",
         "variants": {"two": {"num_steps": 2}, "one": {"num_steps": 1, "prior_source": "mean"}},
     },
-    "prefix": {"about": "in other places", "training": "prefix", "tasks": ["references_2"]},
+    "prefix": {
+        "about": "in other places",
+        "training": "prefix",
+        "tasks": ["references_2"],
+        "beside": "base",
+        "variants": {"two": {"num_steps": 2}},
+    },
     "motion": {"about": "in motion", "kind": "motion", "training": "motion"},
 }
 TRAININGS = {

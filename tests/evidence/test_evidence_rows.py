@@ -227,7 +227,9 @@ def test_tables_go_between_their_marks(
     given += ["--write", str(file)]
     assert main(given) == 1
     assert "expected one" in capsys.readouterr().err
-    marked = [f"<!-- {m} -->\nold\n<!-- end {m} -->" for m in ("claims", "orders", "rows")]
+    marked = [
+        f"<!-- {m} -->\nold\n<!-- end {m} -->" for m in ("claims", "changes", "orders", "rows")
+    ]
     file.write_text("\n".join(["before", *marked, "after\n"]), encoding="utf-8")
     assert main([*given, "--others", str(evidence / "results")]) == 0
     text = file.read_text(encoding="utf-8")
@@ -235,6 +237,8 @@ def test_tables_go_between_their_marks(
     assert "- colour error: " in text and "reversed" not in text
     assert "**base**: defaults" in text and "| two | references_2 | 2 |" in text
     assert "![base_references_2](" in text
+    assert "| `base`, one | `base`, two | " in text and "| `prefix`, two | `base`, two | " in text
+    assert ", 2 of 2 seeds" in text or ", 1 of 2 seeds" in text
 
 
 def test_the_first_people_are_shown(evidence: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jcdm.evidence.tally import Tally, difference, estimate
+from jcdm.evidence.tally import Tally, estimate
 
 
 def test_mean_over_views_and_interval_over_people() -> None:
@@ -26,13 +26,3 @@ def test_nan_is_left_out_and_infinity_has_no_estimate() -> None:
     assert found["a"].mean == 2 and found["a"].num_values == 2
     assert found["b"].num_values == 1 and "c" not in found
     assert tally.person_means("a") == {0: 1.0, 1: 3.0}
-
-
-def test_a_difference_is_paired_by_person() -> None:
-    ours, theirs = Tally(), Tally()
-    for person in range(20):
-        theirs.add(person, {"a": 10.0 * person})
-        ours.add(person, {"a": 10.0 * person + 1})
-    ours.add(99, {"a": 1000.0})
-    found = difference(ours, theirs, "a")
-    assert (found.mean, found.low, found.high) == pytest.approx((1, 1, 1))

@@ -1,0 +1,98 @@
+"""What a change does: differences between rows, paired by person."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from jcdm.evidence.plan import EvidencePlan
+from jcdm.evidence.row_files import Result, RowFile
+from jcdm.evidence.tally import Estimate, estimate
+
+PAIRED = {
+    "perceptual (tiny)": "↓",
+    "colour error": "↓",
+    "PSNR inside": "↑",
+    "silhouette overlap": "↑",
+    "embedding cosine": "↑",
+    "error": "↓",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """How much higher a score is with a change, and in how many of the seeds its sign is that."""
+
+    estimate: Estimate
+    num_seeds: int
+    num_agreeing: int
+
+    def __str__(self) -> str:
+        found, low, high = (
+            f"{value:+.3g}" for value in (self.estimate.mean, self.estimate.low, self.estimate.high)
+        )
+        apart = "**" if self.estimate.low > 0 or self.estimate.high < 0 else ""
+        seeds = f", {self.num_agreeing} of {self.num_seeds} seeds" if self.num_seeds > 1 else ""
+        return f"{apart}{found}{apart} ({low} to {high}){seeds}"
+
+
+Side = tuple[RowFile, str]
+"""A row and one of its variants."""
+
+
+def changes_table(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> str:
+    """Write every change of the plan whose rows are finished as a line of a Markdown table."""
+    heads = " | ".join(f"{name} {arrow}" for name, arrow in PAIRED.items())
+    lines = [f"| Change | beside | {heads} |", f"|---|---|{'---|' * len(PAIRED)}"]
+    for ours, theirs in _pairs(plan, rows):
+        gaps = compare(ours, theirs)
+        if gaps:
+            cells = " | ".join(str(gaps.get(name, "")) for name in PAIRED)
+            lines.append(f"| {_label(ours)} | {_label(theirs)} | {cells} |")
+    return "\n".join(lines)
+
+
+def _pairs(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> Iterator[tuple[Side, Side]]:
+    for name, row in plan.rows.items():
+        if row.beside is None or not {name, row.beside} <= rows.keys():
+            continue
+        variants = list(dict.fromkeys(result.variant for result in rows[name].results))
+        for variant in variants if row.beside != name else variants[1:]:
+            other = variants[0] if row.beside == name else variant
+            yield (rows[name], variant), (rows[row.beside], other)
+
+
+def compare(ours: Side, theirs: Side) -> dict[str, Gap]:
+    """Compare the mean over the tasks that both sides did, seed by seed, by score.
+
+    The interval is over people, of the mean over seeds; it does not know how trainings vary.
+    """
+    gaps = {}
+    for name in PAIRED:
+        one, other = (_by_place(side, name) for side in (ours, theirs))
+        shared = one.keys() & other.keys()
+        by_seed: dict[int | None, list[np.ndarray]] = {}
+        for task, seed in sorted(shared, key=str):
+            by_seed.setdefault(seed, []).append(one[task, seed] - other[task, seed])
+        if by_seed:
+            gaps[name] = _gap(np.stack([np.mean(tasks, axis=0) for tasks in by_seed.values()]))
+    return gaps
+
+
+def _by_place(side: Side, name: str) -> dict[tuple[str, int | None], np.ndarray]:
+    """Means by person of a score, by task and seed."""
+    row, variant = side
+    found: list[Result] = [r for r in row.results if r.variant == variant and name in r.people]
+    return {(r.task, r.seed): np.array(r.people[name]) for r in found}
+
+
+def _gap(each: np.ndarray) -> Gap:
+    """Summarise differences (seeds, people)."""
+    whole = estimate(np.arange(each.shape[1]), each.mean(0))
+    agreeing = int((np.sign(each.mean(1)) == np.sign(whole.mean)).sum())
+    return Gap(estimate=whole, num_seeds=len(each), num_agreeing=agreeing)
+
+
+def _label(side: Side) -> str:
+    row, variant = side
+    return f"`{row.name}`, {variant}" if variant else f"`{row.name}`"
