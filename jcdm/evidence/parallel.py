@@ -1,6 +1,7 @@
 """Carry out several rows at once: trainings and rows as jobs that wait for what they need."""
 
 import logging
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -71,7 +72,11 @@ def _run_jobs(bench: Bench, board: "JobBoard", num_jobs: int) -> None:
     running: dict[Future[None], Job] = {}
     context = get_context("spawn")
     with ProcessPoolExecutor(
-        num_jobs, mp_context=context, max_tasks_per_child=1, initializer=_answer_signals
+        num_jobs,
+        mp_context=context,
+        max_tasks_per_child=1,
+        initializer=_prepare,
+        initargs=(max(1, (os.cpu_count() or 1) // num_jobs),),
     ) as pool:
         while True:
             for job in board.take(num_jobs - len(running)):
@@ -99,6 +104,14 @@ def _signals_for_all(board: "JobBoard") -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _prepare(num_threads: int) -> None:
+    """Share the processor between the jobs; trainings that name a number of threads keep to it."""
+    import torch
+
+    torch.set_num_threads(num_threads)
+    _answer_signals()
 
 
 def _answer_signals() -> None:

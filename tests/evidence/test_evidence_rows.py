@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from evidence_world import HEIGHT, WIDTH, make_evidence
 from PIL import Image
@@ -20,7 +23,7 @@ from jcdm.config import DataConfig
 from jcdm.errors import ConfigError, DataError
 from jcdm.evidence import run_row
 from jcdm.evidence.document import BETTER, misranked, row_table
-from jcdm.evidence.parallel import Job, JobBoard, plan_jobs, run_rows
+from jcdm.evidence.parallel import Job, JobBoard, _prepare, plan_jobs, run_rows
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import read_plan
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
@@ -134,6 +137,13 @@ def test_rows_computed_at_once_train_alike(evidence: Path, tmp_path: Path) -> No
     for run in ("prior_0", "base_0", "base_1"):
         ours, theirs = (losses(out / "runs" / run) for out in (tmp_path / "out", evidence / "out"))
         assert ours == pytest.approx(theirs, rel=1e-3), run  # numbers of threads differ
+
+
+def test_jobs_share_the_processor() -> None:
+    """The processor's cores are divided among as many jobs as run at once."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_prepare, initargs=(1,)) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 1
 
 
 def test_a_signal_ends_all_jobs_with_their_state_saved(evidence: Path, tmp_path: Path) -> None:
