@@ -71,7 +71,7 @@ def _run(options: Any) -> None:
         for name in names:
             plan.row(name)
             file = options.results / f"{name}.json"
-            if not options.again and is_finished(file, plan.benchmark):
+            if not options.again and is_finished(file, plan, name):
                 logger.info("%s is finished: %s", name, file)
             else:
                 todo.append(name)
@@ -80,9 +80,12 @@ def _run(options: Any) -> None:
 
 def _list(options: Any) -> None:
     from jcdm.evidence.plan import read_plan
+    from jcdm.evidence.row_files import has_all, read_row
 
     for name, row in read_plan(options.plan).rows.items():
-        state = "finished" if (options.results / f"{name}.json").is_file() else "to do"
+        file, state = options.results / f"{name}.json", "to do"
+        if file.is_file():
+            state = "finished" if has_all(read_row(file), row) else "in part"
         print(f"{name:20} {state:10} {row.about}")
 
 

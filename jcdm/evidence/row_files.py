@@ -5,11 +5,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from jcdm.errors import ConfigError, DataError
-from jcdm.evidence.plan import Benchmark
+from jcdm.evidence.plan import EvidencePlan, EvidenceRow
 from jcdm.evidence.tally import Estimate
 from jcdm.plain import from_plain
 from jcdm.reading import read_json, short_reason
@@ -73,16 +74,31 @@ def read_row(file: Path) -> RowFile:
         ) from None
 
 
-def is_finished(file: Path, benchmark: Benchmark) -> bool:
-    """Whether a row's file is there. Errors: ConfigError where it tried other people, DataError."""
+def is_finished(file: Path, plan: EvidencePlan, name: str) -> bool:
+    """Whether a row's file is there with all that the plan asks of the row.
+
+    Errors: ConfigError where it tried other people, DataError.
+    """
     if not file.is_file():
         return False
-    if read_row(file).provenance.get("benchmark") != asdict(benchmark):
+    found = read_row(file)
+    if found.provenance.get("benchmark") != asdict(plan.benchmark):
         raise ConfigError(
-            f"{file} was computed on other people than those of seed {benchmark.seed}. Choose "
+            f"{file} was computed on other people than those of seed {plan.benchmark.seed}. Choose "
             "another folder: --results DIR."
         )
-    return True
+    return has_all(found, plan.row(name))
+
+
+def has_all(found: RowFile, row: EvidenceRow) -> bool:
+    """Whether what was found has every seed, task and, of painted rows, variant of the plan."""
+    seeds = set(row.seeds) if row.training is not None else {None}
+    done = {(r.seed, r.variant, r.task) for r in found.results}
+    if row.kind == "paint":
+        return set(product(seeds, row.variants, row.tasks)) <= done
+    return set(product(seeds, row.tasks or {task for *_, task in done})) <= {
+        (seed, task) for seed, _, task in done
+    }
 
 
 def _on_one_line(numbers: re.Match[str]) -> str:

@@ -26,7 +26,7 @@ from jcdm.evidence.document import BETTER, misranked, row_table
 from jcdm.evidence.parallel import Job, JobBoard, _prepare, plan_jobs, run_rows
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import read_plan
-from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
+from jcdm.evidence.row_files import Result, RowFile, has_all, read_row, write_row
 from jcdm.evidence.tally import Estimate
 from jcdm.evidence.trainings import training_config
 from jcdm.manifest import FIELDS
@@ -137,6 +137,26 @@ def test_rows_computed_at_once_train_alike(evidence: Path, tmp_path: Path) -> No
     for run in ("prior_0", "base_0", "base_1"):
         ours, theirs = (losses(out / "runs" / run) for out in (tmp_path / "out", evidence / "out"))
         assert ours == pytest.approx(theirs, rel=1e-3), run  # numbers of threads differ
+
+
+def test_a_row_of_which_the_plan_asks_more_by_now_is_done_in_part(
+    evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = read_plan(evidence / "configs" / "rows.yaml")
+    for name, row in plan.rows.items():
+        found = read_row(evidence / "results" / f"{name}.json")
+        assert has_all(found, row), name
+        if row.training is not None:
+            assert not has_all(found, replace(row, seeds=(*row.seeds, 7))), name
+    base, row = read_row(evidence / "results" / "base.json"), plan.rows["base"]
+    assert not has_all(base, replace(row, tasks=("references_2", "far_poses")))
+    assert not has_all(base, replace(row, variants={**row.variants, "three": {"num_steps": 3}}))
+    written = yaml.safe_load((evidence / "configs" / "rows.yaml").read_text(encoding="utf-8"))
+    written["rows"]["prior"]["seeds"] = [0, 1]
+    file = tmp_path / "rows.yaml"
+    file.write_text(yaml.safe_dump(written), encoding="utf-8")
+    assert main(["evidence", "list", "--plan", str(file), *words(evidence / "x" / "y")[2:4]]) == 0
+    assert "prior                in part    the prior" in capsys.readouterr().out
 
 
 def test_jobs_share_the_processor() -> None:
