@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jcdm.evidence.plan import EvidencePlan
-from jcdm.evidence.row_files import Result, RowFile
+from jcdm.evidence.row_files import RowFile
 from jcdm.evidence.tally import Estimate, estimate
 
 PAIRED = {
@@ -15,6 +15,7 @@ PAIRED = {
     "PSNR inside": "↑",
     "silhouette overlap": "↑",
     "embedding cosine": "↑",
+    "disagreement": "↓",
     "error": "↓",
 }
 
@@ -36,8 +37,23 @@ class Gap:
         return f"{apart}{found}{apart} ({low} to {high}){seeds}"
 
 
-Side = tuple[RowFile, str]
-"""A row and one of its variants."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A row and one of its variants; with `task` this one alone, beside another one too."""
+
+    row: RowFile
+    variant: str
+    task: str | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (f"`{self.row.name}`", self.variant, self.task) if part)
+
+    def values(self, name: str) -> dict[tuple[str, int | None], np.ndarray]:
+        """Means by person of a score, by task and seed."""
+        found = [r for r in self.row.results if r.variant == self.variant and name in r.people]
+        if self.task is None:
+            return {(r.task, r.seed): np.array(r.people[name]) for r in found}
+        return {("", r.seed): np.array(r.people[name]) for r in found if r.task == self.task}
 
 
 def changes_table(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> str:
@@ -48,7 +64,7 @@ def changes_table(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> str:
         gaps = compare(ours, theirs)
         if gaps:
             cells = " | ".join(str(gaps.get(name, "")) for name in PAIRED)
-            lines.append(f"| {_label(ours)} | {_label(theirs)} | {cells} |")
+            lines.append(f"| {ours} | {theirs} | {cells} |")
     return "\n".join(lines)
 
 
@@ -56,10 +72,22 @@ def _pairs(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> Iterator[tuple[Si
     for name, row in plan.rows.items():
         if row.beside is None or not {name, row.beside} <= rows.keys():
             continue
-        variants = list(dict.fromkeys(result.variant for result in rows[name].results))
-        for variant in variants if row.beside != name else variants[1:]:
-            other = variants[0] if row.beside == name else variant
-            yield (rows[name], variant), (rows[row.beside], other)
+        if row.beside == name:
+            first, *rest = _own_sides(rows[name])
+            yield from ((side, first) for side in rest)
+        else:
+            for variant in dict.fromkeys(result.variant for result in rows[name].results):
+                ours = Side(row=rows[name], variant=variant)
+                yield ours, Side(row=rows[row.beside], variant=variant)
+
+
+def _own_sides(row: RowFile) -> list[Side]:
+    """List a row's variants; its tasks, where it has but one."""
+    variants = list(dict.fromkeys(result.variant for result in row.results))
+    if len(variants) > 1:
+        return [Side(row=row, variant=variant) for variant in variants]
+    tasks = dict.fromkeys(result.task for result in row.results)
+    return [Side(row=row, variant=variants[0], task=task) for task in tasks]
 
 
 def compare(ours: Side, theirs: Side) -> dict[str, Gap]:
@@ -69,7 +97,7 @@ def compare(ours: Side, theirs: Side) -> dict[str, Gap]:
     """
     gaps = {}
     for name in PAIRED:
-        one, other = (_by_place(side, name) for side in (ours, theirs))
+        one, other = ours.values(name), theirs.values(name)
         shared = one.keys() & other.keys()
         by_seed: dict[int | None, list[np.ndarray]] = {}
         for task, seed in sorted(shared, key=str):
@@ -79,20 +107,8 @@ def compare(ours: Side, theirs: Side) -> dict[str, Gap]:
     return gaps
 
 
-def _by_place(side: Side, name: str) -> dict[tuple[str, int | None], np.ndarray]:
-    """Means by person of a score, by task and seed."""
-    row, variant = side
-    found: list[Result] = [r for r in row.results if r.variant == variant and name in r.people]
-    return {(r.task, r.seed): np.array(r.people[name]) for r in found}
-
-
 def _gap(each: np.ndarray) -> Gap:
     """Summarise differences (seeds, people)."""
     whole = estimate(np.arange(each.shape[1]), each.mean(0))
     agreeing = int((np.sign(each.mean(1)) == np.sign(whole.mean)).sum())
     return Gap(estimate=whole, num_seeds=len(each), num_agreeing=agreeing)
-
-
-def _label(side: Side) -> str:
-    row, variant = side
-    return f"`{row.name}`, {variant}" if variant else f"`{row.name}`"

@@ -11,7 +11,7 @@ from jcdm.evidence.claims import check_claims, claims_table
 from jcdm.evidence.orderings import describe_orders, join_seeds
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import EvidencePlan
-from jcdm.evidence.row_files import Result, RowFile, read_row
+from jcdm.evidence.row_files import Result, RowFile, has_all, read_row
 
 BETTER: Mapping[str, str] = {
     "PSNR": "up",
@@ -53,8 +53,10 @@ def write_tables(
     text = "\n\n".join(_row_text(row, results, file) for row in rows.values())
     content = _between(content, "rows", text, file)
     file.write_text(content, encoding="utf-8")
+    partly = [name for name, row in rows.items() if not has_all(row, plan.row(name))]
     missing = [name for name in plan.rows if name not in rows]
-    rest = f"; not finished: {', '.join(missing)}" if missing else ""
+    states = {"in part": partly, "not finished": missing}
+    rest = "".join(f"; {state}: {', '.join(names)}" for state, names in states.items() if names)
     return f"{len(rows)} rows written to {file}{rest}"
 
 

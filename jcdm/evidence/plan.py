@@ -48,7 +48,8 @@ class EvidenceRow:
     kind: what is tried; calibration and naive need no weights. variants: label -> sampling
     settings. schedule: noise levels of the training, or of published sampling. sheets: how many
     grids of each task are shown as pictures, the first ones. beside: the row that this one is a
-    change of, compared variant by variant; its own name: each of its variants beside the first.
+    change of, compared variant by variant; its own name: each of its variants, or of its tasks
+    where it has one variant, beside the first.
     """
 
     about: str

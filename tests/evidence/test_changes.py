@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jcdm.evidence.changes import PAIRED, changes_table, compare
+from jcdm.evidence.changes import PAIRED, Side, changes_table, compare
 from jcdm.evidence.plan import Benchmark, EvidencePlan, EvidenceRow
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
 
@@ -27,6 +27,10 @@ def row(name: str, shifts: dict[int, float], variant: str = "", task: str = "t")
     return RowFile(name=name, about="", results=results, provenance={})
 
 
+def side(row: RowFile, variant: str = "", task: str | None = None) -> Side:
+    return Side(row=row, variant=variant, task=task)
+
+
 def plan(**rows: EvidenceRow) -> EvidencePlan:
     benchmark = Benchmark(seed=1, num_people=12, height=8, width=8)
     return EvidencePlan(configs=Path(), benchmark=benchmark, common={}, trainings={}, rows=rows)
@@ -35,16 +39,16 @@ def plan(**rows: EvidenceRow) -> EvidencePlan:
 def test_a_difference_is_paired_by_person() -> None:
     """Five hundredths are told apart though people's values are spread over four tenths."""
     base, changed = row("base", {0: 0.0}), row("changed", {0: 0.05})
-    found = compare((changed, ""), (base, ""))[PERCEPTUAL].estimate
+    found = compare(side(changed), side(base))[PERCEPTUAL].estimate
     assert (found.mean, found.low, found.high) == pytest.approx((0.05, 0.05, 0.05))
-    back = compare((base, ""), (changed, ""))[PERCEPTUAL].estimate
+    back = compare(side(base), side(changed))[PERCEPTUAL].estimate
     assert back.mean == pytest.approx(-0.05)
 
 
 def test_seeds_are_compared_with_their_own_and_counted() -> None:
     base = row("base", {0: 0.0, 1: 0.2, 2: 0.0})
     changed = row("changed", {0: 0.05, 1: 0.25, 2: -0.01, 3: 9.0})
-    gap = compare((changed, ""), (base, ""))[PERCEPTUAL]
+    gap = compare(side(changed), side(base))[PERCEPTUAL]
     assert gap.estimate.mean == pytest.approx(0.03)
     assert (gap.num_seeds, gap.num_agreeing) == (3, 2)
     assert str(gap) == "**+0.03** (+0.03 to +0.03), 2 of 3 seeds"
@@ -52,15 +56,15 @@ def test_seeds_are_compared_with_their_own_and_counted() -> None:
 
 def test_what_has_no_task_or_values_in_common_is_not_compared() -> None:
     base = row("base", {0: 0.0})
-    assert compare((row("other", {0: 0.1}, task="u"), ""), (base, "")) == {}
-    assert compare((row("other", {0: 0.1}), "x"), (base, "")) == {}
+    assert compare(side(row("other", {0: 0.1}, task="u")), side(base)) == {}
+    assert compare(side(row("other", {0: 0.1}), "x"), side(base)) == {}
     old = RowFile(
         name="old",
         about="",
         results=(Result(seed=0, variant="", task="t", scores={}),),
         provenance={},
     )
-    assert compare((old, ""), (base, "")) == {}
+    assert compare(side(old), side(base)) == {}
 
 
 def test_the_table_has_every_change_that_is_finished() -> None:
@@ -69,20 +73,24 @@ def test_the_table_has_every_change_that_is_finished() -> None:
         changed=EvidenceRow(about="", beside="base"),
         to_do=EvidenceRow(about="", beside="base"),
         told=EvidenceRow(about="", beside="told"),
+        apart=EvidenceRow(about="", beside="apart"),
     )
+    apart = row("apart", {0: 0.0}, task="t").results + row("apart", {0: -0.2}, task="u").results
     told = row("told", {0: 0.0}, "truth").results + row("told", {0: 0.1}, "nothing").results
     rows = {
         "base": row("base", {0: 0.0}),
         "changed": row("changed", {0: 0.05}),
         "told": RowFile(name="told", about="", results=told, provenance={}),
+        "apart": RowFile(name="apart", about="", results=apart, provenance={}),
     }
     head, _, *lines = changes_table(known, rows).splitlines()
     assert all(name in head for name in PAIRED)
     assert [line.split(" | ")[:2] for line in lines] == [
         ["| `changed`", "`base`"],
         ["| `told`, nothing", "`told`, truth"],
+        ["| `apart`, u", "`apart`, t"],
     ]
-    assert "**+0.1** (+0.1 to +0.1)" in lines[1]
+    assert "**+0.1** (+0.1 to +0.1)" in lines[1] and "**-0.2**" in lines[2]
 
 
 def test_values_by_person_come_back_from_a_file_each_list_on_one_line(tmp_path: Path) -> None:
