@@ -53,6 +53,14 @@ TASKS: Mapping[str, Task] = {
             scored=(BACK, 9, 5),
         ),
         Task(
+            name="front_to_back_apart",
+            about="as front_to_back, but each view painted in a grid of its own beside two fronts",
+            references=(FRONT,),
+            scored=(BACK, 9, 5),
+            others=(8, 4),
+            apart=True,
+        ),
+        Task(
             name="sides_to_front",
             about="both sides are given, the front is asked for",
             references=(LEFT, RIGHT),

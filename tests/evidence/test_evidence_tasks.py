@@ -35,11 +35,19 @@ def test_references_of_one_two_and_three_ask_for_the_same_views() -> None:
     assert [len(find_task(name).references) for name in names] == [1, 2, 3]
 
 
-def test_views_apart_stand_in_grids_of_their_own(people: DrawnPeople) -> None:
-    grids = plan_grids(find_task("references_2_apart"), people)
-    assert len(grids) == 2 * len(people.images)
+@pytest.mark.parametrize(("together", "fill"), [("references_2", (5,)), ("front_to_back", (8, 4))])
+def test_views_apart_stand_in_grids_of_their_own(
+    people: DrawnPeople, together: str, fill: tuple[int, ...]
+) -> None:
+    task = find_task(f"{together}_apart")
+    assert (task.references, task.scored) == (
+        find_task(together).references,
+        find_task(together).scored,
+    )
+    grids = plan_grids(task, people)
+    assert len(grids) == len(task.scored) * len(people.images)
     assert all(sum(plan.scored) == 1 for plan in grids)
-    assert {plan.views[3] for plan in grids} == {5}
+    assert {plan.views[-len(fill) :] for plan in grids} == {fill}
 
 
 def test_far_poses_are_the_farthest(people: DrawnPeople) -> None:
