@@ -13,6 +13,7 @@ from jcdm.evidence.tally import Estimate
 
 TASKS = ("references_2", "references_3")
 FEWEST, MOST = "references_1", "references_3"
+UNSEEN = ("front_to_back", "front_to_back_apart")
 APM, ORACLE, MEAN_TOLD = "the prior's prediction", "true embedding", "mean of the references"
 PERCEPTUAL, COLOUR, INSIDE = "perceptual (tiny)", "colour error", "PSNR inside"
 SAMPLER, FEW, MANY = "UniPC", 12, 30
@@ -113,6 +114,17 @@ def _told(conditioning: RowFile) -> Iterator[Claim]:
     yield _at_most("perceptual distance with the prior, beside the truth", apm, true, 1.1)
 
 
+def _together(apart: RowFile) -> Iterator[Claim]:
+    """Compare how far views of a side that no reference shows disagree, in one grid and apart."""
+    one, each = (apart.find("", task)[0].scores["disagreement"] for task in UNSEEN)
+    yield Claim(
+        text="views of a side that no reference shows disagree less, painted together",
+        found=f"{_interval(one)} against {_interval(each)}",
+        bar="intervals apart",
+        holds=one.high < each.low,
+    )
+
+
 def _steps(steps: RowFile) -> Iterator[Claim]:
     few, many = (_mean(steps, PERCEPTUAL, TASKS[:1], f"{SAMPLER} {n}") for n in (FEW, MANY))
     yield _at_most(f"perceptual distance with {FEW} steps, beside {MANY}", few, many, 1.02)
@@ -146,6 +158,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Claim]]], ...] = (
     (("shipped",), _references),
     (("shipped_prior",), _prior),
     (("shipped_conditioning",), _told),
+    (("shipped_apart_unseen",), _together),
     (("steps",), _steps),
     (("shipped_motion",), _motion),
 )

@@ -6,7 +6,7 @@ import pytest
 
 from jcdm.evaluation.score_sequence import WITH, WITHOUT
 from jcdm.evidence.baselines import COPY, MEAN, VAE
-from jcdm.evidence.claims import APM, MEAN_TOLD, ORACLE, TASKS, check_claims, claims_table
+from jcdm.evidence.claims import APM, MEAN_TOLD, ORACLE, TASKS, UNSEEN, check_claims, claims_table
 from jcdm.evidence.orderings import compare_orders, describe_orders
 from jcdm.evidence.prior_scores import CLOSED, PREDICTED
 from jcdm.evidence.row_files import Result, RowFile
@@ -53,6 +53,10 @@ def good_rows() -> dict[str, RowFile]:
             "shipped_conditioning",
             *((v, TASKS[0], view(x)) for v, x in ((APM, 0.2), (MEAN_TOLD, 0.25), (ORACLE, 0.19))),
         ),
+        row(
+            "shipped_apart_unseen",
+            *(("", t, {"disagreement": x}) for t, x in zip(UNSEEN, (6.0, 9.0), strict=True)),
+        ),
         row("steps", ("UniPC 12", TASKS[0], view(0.2)), ("UniPC 30", TASKS[0], view(0.2))),
         row(
             "shipped_motion",
@@ -66,7 +70,7 @@ def good_rows() -> dict[str, RowFile]:
 def test_claims_hold_on_good_rows() -> None:
     claims = check_claims(good_rows())
     assert [c.text for c in claims if not c.holds] == []
-    assert len(claims) == 5 + 3 + 3 + 2 + 1 + 2
+    assert len(claims) == 5 + 3 + 3 + 2 + 1 + 1 + 2
     assert claims_table(claims).count("holds") == len(claims)
 
 
@@ -84,6 +88,10 @@ def test_claims_hold_on_good_rows() -> None:
         ),
         (row("calibration", (VAE, TASKS[0], view(0.05, 2, 23))), "VAE"),
         (row("shipped_prior", *((PREDICTED, t, {CLOSED: 0.3}) for t in PRIOR_TASKS)), "the prior"),
+        (
+            row("shipped_apart_unseen", *(("", t, {"disagreement": 9.0}) for t in UNSEEN)),
+            "together",
+        ),
         (row("steps", ("UniPC 12", TASKS[0], view(0.21)), ("UniPC 30", TASKS[0], view(0.2))), "12"),
     ],
 )
