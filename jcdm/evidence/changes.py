@@ -5,19 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jcdm.errors import DataError
+from jcdm.evidence.directions import heading
 from jcdm.evidence.plan import EvidencePlan
 from jcdm.evidence.row_files import RowFile
 from jcdm.evidence.tally import Estimate, estimate
 
-PAIRED = {
-    "perceptual (tiny)": "↓",
-    "colour error": "↓",
-    "PSNR inside": "↑",
-    "silhouette overlap": "↑",
-    "embedding cosine": "↑",
-    "disagreement": "↓",
-    "error": "↓",
-}
+PAIRED = (
+    "perceptual (tiny)",
+    "colour error",
+    "PSNR inside",
+    "silhouette overlap",
+    "embedding cosine",
+    "disagreement",
+    "error",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ class Side:
 
 def changes_table(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> str:
     """Write every change of the plan whose rows are finished as a line of a Markdown table."""
-    heads = " | ".join(f"{name} {arrow}" for name, arrow in PAIRED.items())
+    heads = " | ".join(map(heading, PAIRED))
     lines = [f"| Change | beside | {heads} |", f"|---|---|{'---|' * len(PAIRED)}"]
     for ours, theirs in _pairs(plan, rows):
         gaps = compare(ours, theirs)
@@ -73,8 +75,8 @@ def _pairs(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> Iterator[tuple[Si
         if row.beside is None or not {name, row.beside} <= rows.keys():
             continue
         if row.beside == name:
-            first, *rest = _own_sides(rows[name])
-            yield from ((side, first) for side in rest)
+            sides = _own_sides(rows[name])
+            yield from ((side, sides[0]) for side in sides[1:])
         else:
             for variant in dict.fromkeys(result.variant for result in rows[name].results):
                 ours = Side(row=rows[name], variant=variant)
@@ -87,13 +89,14 @@ def _own_sides(row: RowFile) -> list[Side]:
     if len(variants) > 1:
         return [Side(row=row, variant=variant) for variant in variants]
     tasks = dict.fromkeys(result.task for result in row.results)
-    return [Side(row=row, variant=variants[0], task=task) for task in tasks]
+    return [Side(row=row, variant=variant, task=task) for variant in variants for task in tasks]
 
 
 def compare(ours: Side, theirs: Side) -> dict[str, Gap]:
     """Compare the mean over the tasks that both sides did, seed by seed, by score.
 
     The interval is over people, of the mean over seeds; it does not know how trainings vary.
+    Errors: DataError where the two were tried on different numbers of people.
     """
     gaps = {}
     for name in PAIRED:
@@ -101,6 +104,8 @@ def compare(ours: Side, theirs: Side) -> dict[str, Gap]:
         shared = one.keys() & other.keys()
         by_seed: dict[int | None, list[np.ndarray]] = {}
         for task, seed in sorted(shared, key=str):
+            if one[task, seed].shape != other[task, seed].shape:
+                raise DataError(f"{ours} and {theirs} were tried on different people.")
             by_seed.setdefault(seed, []).append(one[task, seed] - other[task, seed])
         if by_seed:
             gaps[name] = _gap(np.stack([np.mean(tasks, axis=0) for tasks in by_seed.values()]))

@@ -2,37 +2,19 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from jcdm.errors import DataError
 from jcdm.evidence.changes import changes_table
 from jcdm.evidence.claims import check_claims, claims_table
+from jcdm.evidence.directions import BETTER, heading
 from jcdm.evidence.orderings import describe_orders, join_seeds
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import EvidencePlan
 from jcdm.evidence.row_files import Result, RowFile, has_all, read_row
 
-BETTER: Mapping[str, str] = {
-    "PSNR": "up",
-    "PSNR inside": "up",
-    "SSIM": "up",
-    "silhouette overlap": "up",
-    "colour error": "down",
-    "print agreement": "up",
-    "print likeness": "up",
-    "joints found": "up",
-    "perceptual (tiny)": "down",
-    "embedding cosine": "up",
-    "disagreement": "down",
-    "gap closed": "up",
-    "flicker": "zero",
-    "change error": "down",
-    "drift": "zero",
-    "error": "down",
-}
 COMPARED = ("perceptual (tiny)", "colour error", "PSNR inside")
-_ARROWS = {"up": "↑", "down": "↓", "zero": "→0"}
 _ORDER = ("truth", "VAE reconstruction")  # of the calibration: these above the other two
 
 
@@ -86,7 +68,7 @@ def _row_text(row: RowFile, results: Path, file: Path) -> str:
 def row_table(row: RowFile) -> str:
     """Write a row as Markdown: a line a variant and task, seeds averaged."""
     names = [name for name in BETTER if any(name in r.scores for r in row.results)]
-    heads = [f"{name} {_ARROWS[BETTER[name]]}" for name in names]
+    heads = [heading(name) for name in names]
     lines = [
         f"**{row.name}**: {row.about}",
         "",

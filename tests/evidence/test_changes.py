@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jcdm.errors import DataError
 from jcdm.evidence.changes import PAIRED, Side, changes_table, compare
 from jcdm.evidence.plan import Benchmark, EvidencePlan, EvidenceRow
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
@@ -65,6 +66,13 @@ def test_what_has_no_task_or_values_in_common_is_not_compared() -> None:
         provenance={},
     )
     assert compare(side(old), side(base)) == {}
+
+
+def test_rows_of_other_people_are_refused() -> None:
+    few = Result(seed=0, variant="", task="t", scores={}, people={PERCEPTUAL: (0.1, 0.2)})
+    other = RowFile(name="other", about="", results=(few,), provenance={})
+    with pytest.raises(DataError, match="`other` and `base` were tried on different people"):
+        compare(side(other), side(row("base", {0: 0.0})))
 
 
 def test_the_table_has_every_change_that_is_finished() -> None:
