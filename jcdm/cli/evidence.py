@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
 def _run(options: Any) -> None:
     from jcdm.evidence.parallel import run_rows
     from jcdm.evidence.plan import read_plan, with_people
-    from jcdm.evidence.row_files import is_finished
+    from jcdm.evidence.row_files import seeds_of, seeds_to_do
     from jcdm.evidence.run_row import Bench
 
     plan = with_people(read_plan(options.plan), options.people_seed)
@@ -67,25 +67,25 @@ def _run(options: Any) -> None:
         num_loaders=int(options.loaders),
     )
     with console_messages(is_main=True):
-        todo = []
+        todo = {}
         for name in names:
-            plan.row(name)
-            file = options.results / f"{name}.json"
-            if not options.again and is_finished(file, plan, name):
-                logger.info("%s is finished: %s", name, file)
+            row, file = plan.row(name), options.results / f"{name}.json"
+            seeds = seeds_of(row) if options.again else seeds_to_do(file, plan, name)
+            if seeds:
+                todo[name] = seeds
             else:
-                todo.append(name)
+                logger.info("%s is finished: %s", name, file)
         run_rows(bench, todo, int(options.jobs))
 
 
 def _list(options: Any) -> None:
     from jcdm.evidence.plan import read_plan
-    from jcdm.evidence.row_files import has_all, read_row
+    from jcdm.evidence.row_files import missing_seeds, read_row
 
     for name, row in read_plan(options.plan).rows.items():
         file, state = options.results / f"{name}.json", "to do"
         if file.is_file():
-            state = "finished" if has_all(read_row(file), row) else "in part"
+            state = "in part" if missing_seeds(read_row(file), row) else "finished"
         print(f"{name:20} {state:10} {row.about}")
 
 

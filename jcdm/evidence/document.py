@@ -12,7 +12,7 @@ from jcdm.evidence.directions import BETTER, heading
 from jcdm.evidence.orderings import describe_orders, join_seeds
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import EvidencePlan
-from jcdm.evidence.row_files import Result, RowFile, has_all, read_row
+from jcdm.evidence.row_files import Result, RowFile, missing_seeds, read_row
 
 COMPARED = ("perceptual (tiny)", "colour error", "PSNR inside")
 _ORDER = ("truth", "VAE reconstruction")  # of the calibration: these above the other two
@@ -35,7 +35,7 @@ def write_tables(
     text = "\n\n".join(_row_text(row, results, file) for row in rows.values())
     content = _between(content, "rows", text, file)
     file.write_text(content, encoding="utf-8")
-    partly = [name for name, row in rows.items() if not has_all(row, plan.row(name))]
+    partly = [name for name, row in rows.items() if missing_seeds(row, plan.row(name))]
     missing = [name for name in plan.rows if name not in rows]
     states = {"in part": partly, "not finished": missing}
     rest = "".join(f"; {state}: {', '.join(names)}" for state, names in states.items() if names)

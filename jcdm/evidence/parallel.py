@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,24 +20,28 @@ from jcdm.training.stopping import SIGNALS
 logger = logging.getLogger(__name__)
 
 
+Seeds = Sequence[int | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A training with a seed, or a row where `seed` is None."""
+    """A training with a seed; or that seed of a row, None where nothing is trained for it."""
 
     name: str
     seed: int | None = None
+    is_row: bool = False
 
 
-def plan_jobs(plan: EvidencePlan, rows: Sequence[str]) -> dict[Job, tuple[Job, ...]]:
-    """List all jobs that rows consist of, each with the jobs that must be done before it."""
+def plan_jobs(plan: EvidencePlan, rows: Mapping[str, Seeds]) -> dict[Job, tuple[Job, ...]]:
+    """List all jobs that seeds of rows consist of, each with the jobs to be done before it."""
     jobs: dict[Job, tuple[Job, ...]] = {}
-    for name in rows:
-        row = plan.row(name)
-        seeds = row.seeds if row.training is not None else ()
-        trainings = tuple(Job(name=str(row.training), seed=seed) for seed in seeds)
-        for training in trainings:
-            jobs |= dict(_with_needs(plan, training))
-        jobs[Job(name=name)] = trainings
+    for name, seeds in rows.items():
+        training = plan.row(name).training
+        for seed in seeds:
+            needed = () if training is None else (Job(name=training, seed=seed),)
+            for job in needed:
+                jobs |= dict(_with_needs(plan, job))
+            jobs[Job(name=name, seed=seed, is_row=True)] = needed
     return jobs
 
 
@@ -49,16 +53,16 @@ def _with_needs(plan: EvidencePlan, job: Job) -> Iterator[tuple[Job, tuple[Job, 
     yield job, needed
 
 
-def run_rows(bench: Bench, rows: Sequence[str], num_jobs: int) -> None:
-    """Compute rows: one after the other, or `num_jobs` jobs at a time in processes of their own.
+def run_rows(bench: Bench, rows: Mapping[str, Seeds], num_jobs: int) -> None:
+    """Compute seeds of rows in turn, or `num_jobs` jobs at a time in processes of their own.
 
     One after the other, the first error ends the work. At a time, what does not need a job that
     failed is still carried out, and the first error is raised at the end. SIGTERM and SIGINT end
     all jobs: trainings save, and nothing else begins.
     """
     if num_jobs == 1:
-        for name in rows:
-            logger.info("%s: written to %s", name, run_row(bench, name))
+        for job in plan_jobs(bench.plan, rows):
+            _carry_out(bench, job)
         return
     benchmark_people(bench)  # drawn once, then read by all
     board = JobBoard(waiting=plan_jobs(bench.plan, rows))
@@ -80,7 +84,7 @@ def _run_jobs(bench: Bench, board: "JobBoard", num_jobs: int) -> None:
     ) as pool:
         while True:
             for job in board.take(num_jobs - len(running)):
-                running[pool.submit(_carry_out, bench, job)] = job
+                running[pool.submit(_carry_out_alone, bench, job)] = job
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -140,7 +144,7 @@ class JobBoard:
     def take(self, count: int) -> list[Job]:
         """Take up to `count` jobs that need nothing more; rows first, since they are short."""
         ready = [job for job, needed in self.waiting.items() if self.done.issuperset(needed)]
-        chosen = sorted(ready, key=lambda job: job.seed is not None)[:count]
+        chosen = sorted(ready, key=lambda job: not job.is_row)[:count]
         for job in chosen:
             del self.waiting[job]
         return chosen
@@ -155,13 +159,23 @@ class JobBoard:
         if error is None:
             self.done.add(job)
             return
-        logger.warning("%s failed: %s", job.name, error)
+        logger.warning("%s%s failed: %s", job.name, _of_seed(job), error)
         self.error = self.error or error
 
 
-def _carry_out(bench: Bench, job: Job) -> None:
+def _carry_out_alone(bench: Bench, job: Job) -> None:
+    """Carry out a job in a process of its own."""
     with console_messages(is_main=True):
-        if job.seed is None:
-            logger.info("%s: written to %s", job.name, run_row(bench, job.name))
-        else:
-            ensure_trained(bench.plan, job.name, job.seed, bench.out, num_loaders=bench.num_loaders)
+        _carry_out(bench, job)
+
+
+def _carry_out(bench: Bench, job: Job) -> None:
+    if job.is_row:
+        file = run_row(bench, job.name, job.seed)
+        logger.info("%s%s: written to %s", job.name, _of_seed(job), file)
+    elif job.seed is not None:
+        ensure_trained(bench.plan, job.name, job.seed, bench.out, num_loaders=bench.num_loaders)
+
+
+def _of_seed(job: Job) -> str:
+    return "" if job.seed is None else f", seed {job.seed}"

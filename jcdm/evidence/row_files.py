@@ -74,31 +74,37 @@ def read_row(file: Path) -> RowFile:
         ) from None
 
 
-def is_finished(file: Path, plan: EvidencePlan, name: str) -> bool:
-    """Whether a row's file is there with all that the plan asks of the row.
+def seeds_to_do(file: Path, plan: EvidencePlan, name: str) -> tuple[int | None, ...]:
+    """List the seeds of which a row's file lacks something that the plan asks of the row.
 
-    Errors: ConfigError where it tried other people, DataError.
+    Errors: ConfigError where the file tried other people, DataError.
     """
+    row = plan.row(name)
     if not file.is_file():
-        return False
+        return seeds_of(row)
     found = read_row(file)
     if found.provenance.get("benchmark") != asdict(plan.benchmark):
         raise ConfigError(
             f"{file} was computed on other people than those of seed {plan.benchmark.seed}. Choose "
             "another folder: --results DIR."
         )
-    return has_all(found, plan.row(name))
+    return missing_seeds(found, row)
 
 
-def has_all(found: RowFile, row: EvidenceRow) -> bool:
-    """Whether what was found has every seed, task and, of painted rows, variant of the plan."""
-    seeds = set(row.seeds) if row.training is not None else {None}
+def seeds_of(row: EvidenceRow) -> tuple[int | None, ...]:
+    """Seeds of a row's trainings; one None where the weights at hand are tried as they are."""
+    return (None,) if row.training is None else row.seeds
+
+
+def missing_seeds(found: RowFile, row: EvidenceRow) -> tuple[int | None, ...]:
+    """List the seeds of which a task or, of painted rows, a variant of the plan was not found."""
     done = {(r.seed, r.variant, r.task) for r in found.results}
     if row.kind == "paint":
-        return set(product(seeds, row.variants, row.tasks)) <= done
-    return set(product(seeds, row.tasks or {task for *_, task in done})) <= {
-        (seed, task) for seed, _, task in done
-    }
+        asked = set(product(row.variants, row.tasks))
+        return tuple(s for s in seeds_of(row) if not {(s, *each) for each in asked} <= done)
+    tasks = set(row.tasks) or {task for *_, task in done}
+    tried = {(seed, task) for seed, _, task in done}
+    return tuple(s for s in seeds_of(row) if not {(s, task) for task in tasks} <= tried)
 
 
 def _on_one_line(numbers: re.Match[str]) -> str:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from jcdm.evidence.pictures import save_grids
 from jcdm.evidence.plan import EvidencePlan, EvidenceRow
 from jcdm.evidence.prior_scores import score_prior
 from jcdm.evidence.reader import load_reader
-from jcdm.evidence.row_files import Result, RowFile, write_row
+from jcdm.evidence.row_files import Result, RowFile, seeds_of
+from jcdm.evidence.row_parts import add_to_row
 from jcdm.evidence.scoring import Judge, Painter, paint_by
 from jcdm.evidence.sequences import score_motion
 from jcdm.evidence.tally import Tally
@@ -52,28 +53,32 @@ class Bench:
     num_loaders: int = 0
 
 
-def run_row(bench: Bench, name: str) -> Path:
-    """Compute a row and write its file. Errors: ConfigError, DataError, CheckpointError."""
+def run_row(bench: Bench, name: str, seed: int | None) -> Path:
+    """Compute one seed of a row and write it into the row's file, beside those found before.
+
+    seed: of the training; None where the weights at hand are tried as they are. Errors:
+    ConfigError, DataError, CheckpointError.
+    """
     started = time.time()
     row = bench.plan.row(name)
-    results = tuple(_KINDS[row.kind](bench, name, row))
+    results = tuple(_KINDS[row.kind](bench, name, row, seed))
     people = benchmark_people(bench)
     benchmark = asdict(bench.plan.benchmark)
     provenance = {
         "benchmark": benchmark,
         "people": people.pixel_hash(),
         "settings": sampling_settings(bench, row),
-        "trainings": _training_configs(bench, row),
+        "trainings": _training_configs(bench, row, seed),
         **origin(
-            row,
-            seed=row.seeds[0],
+            row if seed is None else replace(row, seeds=(seed,)),
+            seed=seed or 0,
             data={"people_sha256": people.pixel_hash(), "num_people": benchmark["num_people"]},
-            weights=identify_all(_loaded(bench, row)),
+            weights=identify_all(_loaded(bench, row, seed)),
         ),
         "minutes": (time.time() - started) / 60,
     }
     file = RowFile(name=name, about=row.about, results=results, provenance=provenance)
-    return write_row(file, bench.results)
+    return add_to_row(file, bench.results, bench.out / f"row_{name}.lock")
 
 
 def sampling_settings(bench: Bench, row: EvidenceRow) -> Mapping[str, Any]:
@@ -83,23 +88,23 @@ def sampling_settings(bench: Bench, row: EvidenceRow) -> Mapping[str, Any]:
     return {"preset": "standard", **asdict(recommended_options(bench.weights))}
 
 
-def _training_configs(bench: Bench, row: EvidenceRow) -> dict[str, Any]:
-    """Resolved configurations of a row's training and of those it uses, with the first seed."""
+def _training_configs(bench: Bench, row: EvidenceRow, seed: int | None) -> dict[str, Any]:
+    """Resolved configurations of a row's training and of those it uses."""
     found, name = {}, row.training
-    while name is not None:
-        config = training_config(bench.plan, name, row.seeds[0], bench.out)
+    while name is not None and seed is not None:
+        config = training_config(bench.plan, name, seed, bench.out)
         found[name] = to_plain(config, Path.cwd())
         name = bench.plan.trainings[name].uses
     return found
 
 
-def _loaded(bench: Bench, row: EvidenceRow) -> dict[str, Path | None]:
+def _loaded(bench: Bench, row: EvidenceRow, seed: int | None) -> dict[str, Path | None]:
     """Name what a row was painted with: the weights at hand, and what its trainings made."""
-    found: dict[str, Path | None] = {PAINTER: bench.weights}
-    for seed in _seeds(row):
-        parts = _trained_parts(bench, row, seed)
-        found |= {f"{part} of seed {seed}": folder for part, folder in parts.items()}
-    return found
+    parts = _trained_parts(bench, row, seed)
+    return {
+        PAINTER: bench.weights,
+        **{f"{part} of seed {seed}": folder for part, folder in parts.items()},
+    }
 
 
 def benchmark_people(bench: Bench) -> DrawnPeople:
@@ -132,11 +137,6 @@ def _set_view_size(pipeline: ImagePipeline, bench: Bench) -> None:
     pipeline.register_to_config(height=chosen.height, width=chosen.width)
 
 
-def _seeds(row: EvidenceRow) -> tuple[int | None, ...]:
-    """Seeds of a row's trainings; one None where the weights at hand are tried as they are."""
-    return (None,) if row.training is None else row.seeds
-
-
 def _trained_parts(bench: Bench, row: EvidenceRow, seed: int | None) -> dict[str, Path | None]:
     """Train a row's training and return the prior and denoiser that its pipeline consists of."""
     if row.training is None or seed is None:
@@ -152,28 +152,28 @@ def _trained_parts(bench: Bench, row: EvidenceRow, seed: int | None) -> dict[str
     return {"prior": known, "denoiser": final}
 
 
-def _paint(bench: Bench, name: str, row: EvidenceRow) -> Iterator[Result]:
-    for seed in _seeds(row):
-        judge = _judge(bench, **_trained_parts(bench, row, seed))
-        if row.schedule == "published":
-            judge.pipeline.choose_schedule(row.schedule)
-        usual = sampling_settings(bench, row)
-        for number, (variant, settings) in enumerate(row.variants.items()):
-            painter = paint_by(judge.pipeline, **{**usual, **settings})
-            sheets = None
-            if row.sheets and seed == _seeds(row)[0] and number == 0:
-                sheets = bench.results / name
-            yield from _score_tasks(judge, row, painter, variant, seed, sheets=sheets)
+def _paint(bench: Bench, name: str, row: EvidenceRow, seed: int | None) -> Iterator[Result]:
+    judge = _judge(bench, **_trained_parts(bench, row, seed))
+    if row.schedule == "published":
+        judge.pipeline.choose_schedule(row.schedule)
+    usual = sampling_settings(bench, row)
+    for number, (variant, settings) in enumerate(row.variants.items()):
+        painter = paint_by(judge.pipeline, **{**usual, **settings})
+        shown = row.sheets and seed == seeds_of(row)[0] and number == 0
+        sheets = bench.results / name if shown else None
+        yield from _score_tasks(judge, row, painter, variant, seed, sheets=sheets)
 
 
-def _without_training(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
+def _without_training(
+    bench: Bench, _name: str, row: EvidenceRow, seed: int | None
+) -> Iterator[Result]:
     judge = _judge(bench)
     if row.kind == "calibration":
         painters = calibration_painters(judge.people, judge.pipeline)
     else:
         painters = naive_painters(mean_training_image(bench))
     for method, painter in painters.items():
-        yield from _score_tasks(judge, row, painter, method, None)
+        yield from _score_tasks(judge, row, painter, method, seed)
 
 
 def _score_tasks(
@@ -196,24 +196,21 @@ def _score_tasks(
         yield _result(seed, variant, name, tally)
 
 
-def _prior(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
-    for seed in _seeds(row):
-        judge = _judge(bench, **_trained_parts(bench, row, seed))
-        for task in row.tasks:
-            usual = sampling_settings(bench, row)
-            for method, tally in score_prior(judge, find_task(task), usual).items():
-                yield _result(seed, method, task, tally)
+def _prior(bench: Bench, _name: str, row: EvidenceRow, seed: int | None) -> Iterator[Result]:
+    judge = _judge(bench, **_trained_parts(bench, row, seed))
+    usual = sampling_settings(bench, row)
+    for task in row.tasks:
+        for method, tally in score_prior(judge, find_task(task), usual).items():
+            yield _result(seed, method, task, tally)
 
 
-def _motion(bench: Bench, _name: str, row: EvidenceRow) -> Iterator[Result]:
-    for seed in _seeds(row):
-        parts = _trained_parts(bench, row, seed)
-        sample = SampleConfig(pipeline=bench.weights, **parts)  # type: ignore[arg-type]
-        pipeline = load_pipeline(JCDMSequencePipeline, sample)
-        _set_view_size(pipeline, bench)
-        usual = sampling_settings(bench, row)
-        for method, tally in score_motion(pipeline, benchmark_people(bench), usual).items():
-            yield _result(seed, method, "sequence", tally)
+def _motion(bench: Bench, _name: str, row: EvidenceRow, seed: int | None) -> Iterator[Result]:
+    sample = SampleConfig(pipeline=bench.weights, **_trained_parts(bench, row, seed))  # type: ignore[arg-type]
+    pipeline = load_pipeline(JCDMSequencePipeline, sample)
+    _set_view_size(pipeline, bench)
+    usual = sampling_settings(bench, row)
+    for method, tally in score_motion(pipeline, benchmark_people(bench), usual).items():
+        yield _result(seed, method, "sequence", tally)
 
 
 def _result(seed: int | None, variant: str, task: str, tally: Tally) -> Result:
@@ -239,7 +236,7 @@ def mean_training_image(bench: Bench) -> np.ndarray:
 
 
 _NUM_AVERAGED = 200  # people
-_KINDS: dict[str, Callable[[Bench, str, EvidenceRow], Iterator[Result]]] = {
+_KINDS: dict[str, Callable[[Bench, str, EvidenceRow, int | None], Iterator[Result]]] = {
     "paint": _paint,
     "calibration": _without_training,
     "naive": _without_training,

@@ -26,7 +26,8 @@ from jcdm.evidence.document import BETTER, misranked, row_table
 from jcdm.evidence.parallel import Job, JobBoard, _prepare, plan_jobs, run_rows
 from jcdm.evidence.pictures import save_curves
 from jcdm.evidence.plan import read_plan
-from jcdm.evidence.row_files import Result, RowFile, has_all, read_row, write_row
+from jcdm.evidence.row_files import Result, RowFile, missing_seeds, read_row, write_row
+from jcdm.evidence.row_parts import add_to_row
 from jcdm.evidence.tally import Estimate
 from jcdm.evidence.trainings import training_config
 from jcdm.manifest import FIELDS
@@ -69,7 +70,11 @@ def test_every_row_has_its_results(evidence: Path) -> None:
     assert provenance["benchmark"]["seed"] == 5 and len(provenance["people"]) == 64
     assert set(provenance) >= {"code", "versions", "hardware", "minutes", "settings"}
     assert set(FIELDS) < set(provenance)
-    assert {"pipeline", "denoiser of seed 0"} <= set(provenance["weights"])
+    for seed, part in enumerate((*provenance["before"], provenance)):
+        assert set(part["weights"]) == {
+            *("pipeline", f"prior of seed {seed}", f"denoiser of seed {seed}")
+        }
+        assert part["config"]["seeds"] == [seed] and part["seed"] == seed
     assert set(provenance["trainings"]) == {"base", "prior"}
     assert provenance["trainings"]["base"]["train"]["num_steps"] == 2
     known = {name for row in rows.values() for r in row.results for name in r.scores}
@@ -101,9 +106,11 @@ def test_trainings_share_predictions_where_they_see_the_same_people(evidence: Pa
 
 
 def test_jobs_wait_for_what_they_need(evidence: Path) -> None:
-    jobs = plan_jobs(read_plan(evidence / "configs" / "rows.yaml"), ["motion", "naive"])
+    jobs = plan_jobs(
+        read_plan(evidence / "configs" / "rows.yaml"), {"motion": (0,), "naive": (None,)}
+    )
     prior, base, motion = (Job(name=n, seed=0) for n in ("prior", "base", "motion"))
-    row, naive = Job(name="motion"), Job(name="naive")
+    row, naive = Job(name="motion", seed=0, is_row=True), Job(name="naive", is_row=True)
     assert jobs == {prior: (), base: (prior,), motion: (base,), row: (motion,), naive: ()}
     board = JobBoard(waiting=jobs)
     assert board.take(1) == [naive], "rows first"
@@ -122,7 +129,7 @@ def test_an_error_of_a_job_is_told_at_the_end(evidence: Path, tmp_path: Path) ->
         plan=plan, out=tmp_path, results=tmp_path / "rows", weights=evidence / "weights"
     )
     with pytest.raises(ConfigError, match="num_step"):
-        run_rows(bench, ["prior", "calibration"], 2)
+        run_rows(bench, {"prior": (0,), "calibration": (None,)}, 2)
     assert [file.name for file in (tmp_path / "rows").iterdir()] == ["calibration.json"]
 
 
@@ -145,12 +152,13 @@ def test_a_row_of_which_the_plan_asks_more_by_now_is_done_in_part(
     plan = read_plan(evidence / "configs" / "rows.yaml")
     for name, row in plan.rows.items():
         found = read_row(evidence / "results" / f"{name}.json")
-        assert has_all(found, row), name
+        assert missing_seeds(found, row) == (), name
         if row.training is not None:
-            assert not has_all(found, replace(row, seeds=(*row.seeds, 7))), name
+            assert missing_seeds(found, replace(row, seeds=(*row.seeds, 7))) == (7,), name
     base, row = read_row(evidence / "results" / "base.json"), plan.rows["base"]
-    assert not has_all(base, replace(row, tasks=("references_2", "far_poses")))
-    assert not has_all(base, replace(row, variants={**row.variants, "three": {"num_steps": 3}}))
+    assert missing_seeds(base, replace(row, tasks=("references_2", "far_poses"))) == (0, 1)
+    more = {**row.variants, "three": {"num_steps": 3}}
+    assert missing_seeds(base, replace(row, variants=more)) == (0, 1)
     written = yaml.safe_load((evidence / "configs" / "rows.yaml").read_text(encoding="utf-8"))
     written["rows"]["prior"]["seeds"] = [0, 1]
     file = tmp_path / "rows.yaml"
@@ -247,6 +255,41 @@ def test_a_training_that_is_done_is_not_done_again(
     assert main(["evidence", "run", *given, "--row", "prior"]) == 0
     again, before = (read_row(f / "prior.json") for f in (tmp_path, evidence / "results"))
     assert again.results == before.results
+
+
+def test_a_row_grows_by_the_seeds_that_it_lacks(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found of the other seed stays, to the letter, with where it came from."""
+    monkeypatch.setattr(run_row, "SETTINGS", SETTINGS)
+    whole = read_row(evidence / "results" / "base.json")
+    half = tuple(replace(r, people={}) for r in whole.results if r.seed == 0)
+    earlier = {**whole.provenance["before"][0], "minutes": 77.0}
+    write_row(replace(whole, results=half, provenance=earlier), tmp_path)
+    given = words(evidence / "configs" / "rows.yaml")
+    given[3] = str(tmp_path)
+    assert main(["evidence", "run", *given, "--row", "base"]) == 0
+    grown = read_row(tmp_path / "base.json")
+    assert grown.results == (*half, *(r for r in whole.results if r.seed == 1))
+    assert grown.provenance["config"]["seeds"] == [1] and grown.provenance["seed"] == 1
+    assert grown.provenance["before"] == [earlier]
+    assert main(["evidence", "run", *given, "--row", "base", "--again", "true"]) == 0
+    assert read_row(tmp_path / "base.json").results == whole.results
+
+
+def test_seeds_computed_in_another_way_are_not_put_into_one_row(
+    evidence: Path, tmp_path: Path
+) -> None:
+    whole = read_row(evidence / "results" / "base.json")
+    first, second = (
+        replace(whole, results=tuple(r for r in whole.results if r.seed == seed)) for seed in (0, 1)
+    )
+    first.provenance["trainings"]["base"]["train"]["num_steps"] = 3
+    write_row(first, tmp_path)
+    other = read_row(evidence / "results" / "base.json").provenance
+    with pytest.raises(ConfigError, match=r"base\.train\.num_steps = 3, now it is 2"):
+        add_to_row(replace(second, provenance=other), tmp_path, tmp_path / "lock")
+    assert read_row(tmp_path / "base.json") == first
 
 
 def test_tables_go_between_their_marks(
