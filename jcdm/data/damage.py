@@ -1,14 +1,13 @@
 """Find the pictures that cannot be read, before anything relies on them."""
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from jcdm.data.images import load_image
 from jcdm.errors import DataError
+from jcdm.pools import process_pool
 
 FEWEST_FOR_PROCESSES = 1000
 """Pictures from which on it pays to start processes for them."""
@@ -30,8 +29,7 @@ def find_damage(
     num_processes = min(MAX_PROCESSES, max(1, (os.cpu_count() or 1) // num_sharing))
     if num_processes == 1 or len(paths) < FEWEST_FOR_PROCESSES:
         return _collect(paths, map(look_at, paths), report)
-    context = multiprocessing.get_context("spawn")  # the caller may run threads
-    with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
+    with process_pool(num_processes) as pool:
         return _collect(paths, pool.map(look_at, paths, chunksize=_AT_ONCE), report)
 
 

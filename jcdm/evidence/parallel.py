@@ -4,10 +4,11 @@ import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import active_children, get_context
+from functools import partial
+from multiprocessing import active_children
 from types import FrameType
 
 from jcdm.errors import JCDMError
@@ -15,6 +16,7 @@ from jcdm.evidence.plan import EvidencePlan
 from jcdm.evidence.run_row import Bench, benchmark_people, run_row
 from jcdm.evidence.trainings import ensure_trained
 from jcdm.logs import console_messages
+from jcdm.pools import process_pool
 from jcdm.training.stopping import SIGNALS
 
 logger = logging.getLogger(__name__)
@@ -74,14 +76,8 @@ def run_rows(bench: Bench, rows: Mapping[str, Seeds], num_jobs: int) -> None:
 
 def _run_jobs(bench: Bench, board: "JobBoard", num_jobs: int) -> None:
     running: dict[Future[None], Job] = {}
-    context = get_context("spawn")
-    with ProcessPoolExecutor(
-        num_jobs,
-        mp_context=context,
-        max_tasks_per_child=1,
-        initializer=_prepare,
-        initargs=(max(1, (os.cpu_count() or 1) // num_jobs),),
-    ) as pool:
+    prepare = partial(_prepare, max(1, (os.cpu_count() or 1) // num_jobs))
+    with process_pool(num_jobs, prepare=prepare, max_tasks_per_child=1) as pool:
         while True:
             for job in board.take(num_jobs - len(running)):
                 running[pool.submit(_carry_out_alone, bench, job)] = job

@@ -6,9 +6,7 @@ They are data with a version: equal seed, size and generator version give equal 
 import hashlib
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 
 from jcdm.data.synthetic import GENERATOR_VERSION, DrawnView, render_frame, render_view
 from jcdm.data.synthetic.sequence import Motion
+from jcdm.pools import process_pool
 
 NUM_VIEWS = 16
 NUM_FRAMES = 16
@@ -65,7 +64,7 @@ def draw_people(
         with np.load(file, allow_pickle=False) as kept:
             return DrawnPeople(**{f.name: kept[f.name] for f in fields(DrawnPeople)})
     jobs = [(seed, identity, num_people, size) for identity in range(num_people)]
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+    with process_pool(num_workers) as pool:
         drawn = list(pool.map(_draw_person, jobs, chunksize=2))
     people = DrawnPeople(
         **{f.name: np.stack([person[f.name] for person in drawn]) for f in fields(DrawnPeople)}

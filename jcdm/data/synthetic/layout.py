@@ -1,10 +1,8 @@
 """Write drawn people to disk: the DeepFashion folders and lists, and the index of this project."""
 
-import multiprocessing
 import os
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from jcdm.data.synthetic.people import DrawnView, check_size, render_view
 from jcdm.data.synthetic.plan import Job, Shoot, plan_sequences, split_identities
 from jcdm.data.synthetic.sequence import render_frame
 from jcdm.errors import ConfigError, DataError
+from jcdm.pools import process_pool
 
 _MAX_IDENTITIES = 10**8  # a name has eight digits for the identity
 
@@ -112,10 +111,7 @@ def _check_free(out: Path) -> None:
 def _draw_all(jobs: Sequence[Job], num_workers: int) -> list[dict[str, Any]]:
     if num_workers == 1:
         return [_draw_subject(job) for job in jobs]
-    # Fresh interpreters, not forks: the parent may run threads of other libraries. An executor
-    # stops when one of them dies; a Pool would start another for ever.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
+    with process_pool(num_workers) as pool:
         try:
             return list(pool.map(_draw_subject, jobs, chunksize=4))
         except BrokenProcessPool as error:
