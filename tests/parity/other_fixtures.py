@@ -38,6 +38,7 @@ FACTOR = 4
 GUIDERS = {"pose_guider": [4, 6, 8], "pose_guider3d": [6, 4, 10]}
 VISIBLE = torch.tensor([True, False, False, True])
 KEYS = torch.tensor([11])
+SCALES = (1, 3.5)
 
 
 class Recording:
@@ -336,17 +337,31 @@ def unet_settings(unet: Any, motion: Any) -> dict[str, Any]:
 def record_view_sampling(
     recording: Recording, name: str, denoiser: JCDMDenoiser, vae: AutoencoderKL
 ) -> None:
-    absent: Any = None
-    pipeline = JCDMPipeline(
-        vae, absent, absent, denoiser, published_sampling(), build_prior_scheduler(), layout="grid"
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    shape, grid, noise = (4, 3, LATENT[0] // 2, LATENT[1] // 2), GridShape(), KeyedNoise(KEYS)
     images, poses = (
         torch.randint(256, (1, 4, 3, 24, 16), generator=recording.stream) for _ in range(2)
     )
     images = torch.where(VISIBLE.view(1, 4, 1, 1, 1), images, 0)
-    batch = Batch(
+    embeddings = recording.random(1, 4, EMBED)
+    grid, noise = GridShape(), KeyedNoise(KEYS)
+    shape = (4, 3, LATENT[0] // 2, LATENT[1] // 2)
+    tensors = {
+        "in.pred_embeds": embeddings,
+        "in.encoder_hidden_states": denoiser.injector(embeddings, VISIBLE[None]),
+        "in.initial_noise": to_grid(noise.normal("latents", shape), grid),
+        "in.masked_image_u8": to_grid(images, grid)[0].permute(1, 2, 0).byte(),
+        "in.pose_image_u8": to_grid(poses, grid)[0].permute(1, 2, 0).byte(),
+        "in.flag": torch.kron(VISIBLE.view(2, 2), torch.ones(shape[2:]))[None],
+        "mid.timesteps": torch.tensor([999, 666, 332]),
+    }
+    tensors |= sample_views(denoiser, vae, recorded_batch(images, poses), embeddings)
+    if denoiser.motion is not None:
+        tensors = {k: framed(t) if "latents" in k else t for k, t in tensors.items()}
+    recording.save(name, tensors, sampling_settings(moving=denoiser.motion is not None))
+
+
+def recorded_batch(images: Tensor, poses: Tensor) -> Batch:
+    """One grid of images and pose maps (1,4,3,H,W) in 0..255, without what paints no picture."""
+    return Batch(
         images=images / 127.5 - 1,
         pose_maps=poses / 255,
         clip_pixels=torch.zeros(1, 4, 3, 1, 1),
@@ -357,42 +372,45 @@ def record_view_sampling(
         subjects=("recorded",),
         keys=KEYS,
     )
-    embeddings = recording.random(1, 4, EMBED)
-    tensors = {
-        "in.pred_embeds": embeddings,
-        "in.encoder_hidden_states": denoiser.injector(embeddings, VISIBLE[None]),
-        "in.initial_noise": to_grid(noise.normal("latents", shape), grid),
-        "in.masked_image_u8": to_grid(images, grid)[0].permute(1, 2, 0).byte(),
-        "in.pose_image_u8": to_grid(poses, grid)[0].permute(1, 2, 0).byte(),
-        "in.flag": torch.kron(VISIBLE.view(2, 2), torch.ones(shape[2:]))[None],
-        "mid.timesteps": torch.tensor([999, 666, 332]),
-    }
-    for scale in (1, 3.5):
+
+
+def sample_views(
+    denoiser: JCDMDenoiser, vae: AutoencoderKL, batch: Batch, embeddings: Tensor
+) -> dict[str, Tensor]:
+    """Latents after each of three steps and the picture, at every scale of guidance."""
+    absent: Any = None
+    pipeline = JCDMPipeline(
+        vae, absent, absent, denoiser, published_sampling(), build_prior_scheduler(), layout="grid"
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    tensors = {}
+    for scale in SCALES:
         steps: list[Tensor] = []
         _, latents = pipeline.paint(
             batch,
-            noise,
+            KeyedNoise(KEYS),
             SamplingOptions(num_steps=3, guidance_scale=scale),
             embeddings=embeddings,
             callback=lambda _pipe, _i, _t, seen, to=steps: to.append(seen["latents"]),
         )
-        picture = to_uint8(pipeline.decode_grids(latents))[0].permute(1, 2, 0)
         tensors |= {
             f"g{scale}.latents_after_step": torch.stack(steps),
             f"g{scale}.final_latents": latents,
-            f"g{scale}.image_u8": picture,
+            f"g{scale}.image_u8": to_uint8(pipeline.decode_grids(latents))[0].permute(1, 2, 0),
         }
-    if denoiser.motion is not None:
-        tensors = {k: framed(t) if "latents" in k else t for k, t in tensors.items()}
-    kinds = ("unet3d", "pose_guider3d") if denoiser.motion else ("unet2d", "pose_guider")
-    settings = {
+    return tensors
+
+
+def sampling_settings(*, moving: bool) -> dict[str, Any]:
+    """What the published code would have been asked for."""
+    kinds = ("unet3d", "pose_guider3d") if moving else ("unet2d", "pose_guider")
+    return {
         "weights": dict(zip(("unet", "pose_guider"), kinds, strict=True))
         | {"vae": "vae", "linear_emb": "linear_emb"},
         "scheduler_kwargs": {"beta_schedule": "linear", "prediction_type": "v_prediction"},
         "num_inference_steps": 3,
-        "guidance_scales": [3.5, 1.0],
+        "guidance_scales": [float(scale) for scale in reversed(SCALES)],
         "visible_situation_0_visible": (~VISIBLE).int().tolist(),
         "height": 48,
         "width": 32,
     }
-    recording.save(name, tensors, settings)
