@@ -30,6 +30,10 @@ class Gap:
     num_seeds: int
     num_agreeing: int
 
+    def __bool__(self) -> bool:
+        """Whether anything differs, if only for one person."""
+        return (self.estimate.low, self.estimate.high) != (0, 0)
+
     def __str__(self) -> str:
         found, low, high = (
             f"{value:+.3g}" for value in (self.estimate.mean, self.estimate.low, self.estimate.high)
@@ -59,12 +63,15 @@ class Side:
 
 
 def changes_table(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> str:
-    """Write every change of the plan whose rows are finished as a line of a Markdown table."""
+    """Write the changes of the plan whose rows are finished as lines of a Markdown table.
+
+    What a change does not touch, so that both sides are equal, has no line.
+    """
     heads = " | ".join(map(heading, PAIRED))
     lines = [f"| Change | beside | {heads} |", f"|---|---|{'---|' * len(PAIRED)}"]
     for ours, theirs in _pairs(plan, rows):
         gaps = compare(ours, theirs)
-        if gaps:
+        if any(gaps.values()):
             cells = " | ".join(str(gaps.get(name, "")) for name in PAIRED)
             lines.append(f"| {ours} | {theirs} | {cells} |")
     return "\n".join(lines)

@@ -80,6 +80,7 @@ def test_the_table_has_every_change_that_is_finished() -> None:
         base=EvidenceRow(about=""),
         changed=EvidenceRow(about="", beside="base"),
         to_do=EvidenceRow(about="", beside="base"),
+        untouched=EvidenceRow(about="", beside="base"),
         told=EvidenceRow(about="", beside="told"),
         apart=EvidenceRow(about="", beside="apart"),
     )
@@ -88,6 +89,7 @@ def test_the_table_has_every_change_that_is_finished() -> None:
     rows = {
         "base": row("base", {0: 0.0}),
         "changed": row("changed", {0: 0.05}),
+        "untouched": row("untouched", {0: 0.0}),
         "told": RowFile(name="told", about="", results=told, provenance={}),
         "apart": RowFile(name="apart", about="", results=apart, provenance={}),
     }
