@@ -54,7 +54,7 @@ def _run(options: Any) -> None:
     from jcdm.evidence.parallel import run_rows
     from jcdm.evidence.plan import read_plan, with_people
     from jcdm.evidence.row_files import seeds_of, seeds_to_do
-    from jcdm.evidence.run_row import Bench
+    from jcdm.evidence.workbench import Bench
 
     plan = with_people(read_plan(options.plan), options.people_seed)
     names = list(plan.rows) if options.row == "all" else options.row.split(",")

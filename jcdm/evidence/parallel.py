@@ -13,8 +13,9 @@ from types import FrameType
 
 from jcdm.errors import JCDMError
 from jcdm.evidence.plan import EvidencePlan
-from jcdm.evidence.run_row import Bench, benchmark_people, run_row
+from jcdm.evidence.run_row import run_row
 from jcdm.evidence.trainings import ensure_trained
+from jcdm.evidence.workbench import Bench, benchmark_people
 from jcdm.logs import console_messages
 from jcdm.pools import process_pool
 from jcdm.training.stopping import SIGNALS

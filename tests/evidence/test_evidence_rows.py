@@ -21,7 +21,7 @@ from PIL import Image
 from jcdm.cli.main import main
 from jcdm.config import DataConfig
 from jcdm.errors import ConfigError, DataError
-from jcdm.evidence import run_row
+from jcdm.evidence import workbench
 from jcdm.evidence.document import BETTER, misranked, row_table
 from jcdm.evidence.parallel import Job, JobBoard, _prepare, plan_jobs, run_rows
 from jcdm.evidence.pictures import save_curves
@@ -30,6 +30,7 @@ from jcdm.evidence.row_files import Result, RowFile, missing_seeds, read_row, wr
 from jcdm.evidence.row_parts import add_to_row
 from jcdm.evidence.tally import Estimate
 from jcdm.evidence.trainings import training_config
+from jcdm.evidence.workbench import Bench
 from jcdm.manifest import FIELDS
 from jcdm.training.run_lock import only_training
 
@@ -43,7 +44,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evidence")
     plan = make_evidence(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_row, "SETTINGS", SETTINGS)
+        patch.setattr(workbench, "SETTINGS", SETTINGS)
         assert main(["evidence", "run", *words(plan)]) == 0
     return folder
 
@@ -125,9 +126,7 @@ def test_an_error_of_a_job_is_told_at_the_end(evidence: Path, tmp_path: Path) ->
     plan = read_plan(evidence / "configs" / "rows.yaml")
     broken = replace(plan.trainings["prior"], options=("--train.num_step=3",))
     plan = replace(plan, trainings={**plan.trainings, "prior": broken})
-    bench = run_row.Bench(
-        plan=plan, out=tmp_path, results=tmp_path / "rows", weights=evidence / "weights"
-    )
+    bench = Bench(plan=plan, out=tmp_path, results=tmp_path / "rows", weights=evidence / "weights")
     with pytest.raises(ConfigError, match="num_step"):
         run_rows(bench, {"prior": (0,), "calibration": (None,)}, 2)
     assert [file.name for file in (tmp_path / "rows").iterdir()] == ["calibration.json"]
@@ -234,7 +233,7 @@ def test_the_truth_is_best_in_the_calibration(evidence: Path) -> None:
 def test_finished_rows_are_left_alone(
     evidence: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run_row, "run_row", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr("jcdm.evidence.parallel.run_row", lambda *_: pytest.fail("again"))
     plan = evidence / "configs" / "rows.yaml"
     assert main(["evidence", "run", *words(plan)]) == 0
     assert main(["evidence", "list", *words(plan)[:4]]) == 0
@@ -248,7 +247,7 @@ def test_a_training_that_is_done_is_not_done_again(
     evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jcdm.training.run.run_training", lambda *_: pytest.fail("trained again"))
-    monkeypatch.setattr(run_row, "SETTINGS", SETTINGS)
+    monkeypatch.setattr(workbench, "SETTINGS", SETTINGS)
     plan = evidence / "configs" / "rows.yaml"
     given = words(plan)
     given[3] = str(tmp_path)
@@ -261,7 +260,7 @@ def test_a_row_grows_by_the_seeds_that_it_lacks(
     evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was found of the other seed stays, to the letter, with where it came from."""
-    monkeypatch.setattr(run_row, "SETTINGS", SETTINGS)
+    monkeypatch.setattr(workbench, "SETTINGS", SETTINGS)
     whole = read_row(evidence / "results" / "base.json")
     half = tuple(replace(r, people={}) for r in whole.results if r.seed == 0)
     earlier = {**whole.provenance["before"][0], "minutes": 77.0}
