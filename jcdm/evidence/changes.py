@@ -1,7 +1,7 @@
 """What a change does: differences between rows, paired by person."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -79,24 +79,17 @@ def changes_table(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> str:
 
 def _pairs(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> Iterator[tuple[Side, Side]]:
     for name, row in plan.rows.items():
-        if row.beside is None or not {name, row.beside} <= rows.keys():
+        if name not in rows:
             continue
+        variants = list(dict.fromkeys(result.variant for result in rows[name].results))
+        sides = [Side(row=rows[name], variant=variant) for variant in variants]
         if row.beside == name:
-            sides = _own_sides(rows[name])
             yield from ((side, sides[0]) for side in sides[1:])
-        else:
-            for variant in dict.fromkeys(result.variant for result in rows[name].results):
-                ours = Side(row=rows[name], variant=variant)
-                yield ours, Side(row=rows[row.beside], variant=variant)
-
-
-def _own_sides(row: RowFile) -> list[Side]:
-    """List a row's variants; its tasks, where it has but one."""
-    variants = list(dict.fromkeys(result.variant for result in row.results))
-    if len(variants) > 1:
-        return [Side(row=row, variant=variant) for variant in variants]
-    tasks = dict.fromkeys(result.task for result in row.results)
-    return [Side(row=row, variant=variant, task=task) for variant in variants for task in tasks]
+        elif row.beside is not None and row.beside in rows:
+            yield from ((s, Side(row=rows[row.beside], variant=s.variant)) for s in sides)
+        for side in sides:
+            tasks = [replace(side, task=task) for task in row.compared]
+            yield from ((task, tasks[0]) for task in tasks[1:])
 
 
 def compare(ours: Side, theirs: Side) -> dict[str, Gap]:

@@ -48,8 +48,8 @@ class EvidenceRow:
     kind: what is tried; calibration and naive need no weights. variants: label -> sampling
     settings. schedule: noise levels of the training, or of published sampling. sheets: how many
     grids of each task are shown as pictures, the first ones. beside: the row that this one is a
-    change of, compared variant by variant; its own name: each of its variants, or of its tasks
-    where it has one variant, beside the first.
+    change of, compared variant by variant; its own name: each of its variants beside the first.
+    compared: tasks with the same targets, each beside the first of them.
     """
 
     about: str
@@ -61,6 +61,7 @@ class EvidenceRow:
     schedule: str = SCHEDULES[0]
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
     beside: str | None = None
+    compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,5 +135,7 @@ def _check(plan: EvidencePlan, file: Path) -> None:
             )
         for task in row.tasks:
             find_task(task)
+        if not set(row.compared) <= set(row.tasks):
+            raise ConfigError(f"{file}: row {name!r} has compared tasks that it does not try.")
         for variant in row.variants.values():
             check_names(variant, f"{file}: row {name!r}: ")

@@ -82,7 +82,7 @@ def test_the_table_has_every_change_that_is_finished() -> None:
         to_do=EvidenceRow(about="", beside="base"),
         untouched=EvidenceRow(about="", beside="base"),
         told=EvidenceRow(about="", beside="told"),
-        apart=EvidenceRow(about="", beside="apart"),
+        apart=EvidenceRow(about="", tasks=("t", "u"), compared=("t", "u")),
     )
     apart = row("apart", {0: 0.0}, task="t").results + row("apart", {0: -0.2}, task="u").results
     told = row("told", {0: 0.0}, "truth").results + row("told", {0: 0.1}, "nothing").results

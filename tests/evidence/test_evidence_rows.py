@@ -388,6 +388,7 @@ def test_rows_survive_the_disk_and_damage_is_one_line(tmp_path: Path) -> None:
         ("rows: {a: {about: x, kind: dance}}", "expected one of paint"),
         ("rows: {a: {about: x, kind: naive, tasks: [upside_down]}}", "upside_down"),
         ("rows: {a: {about: x, kind: naive, variants: {b: {stepz: 1}}}}", "stepz"),
+        ("rows: {a: {about: x, kind: naive, compared: [far_poses]}}", "does not try"),
         ("rows: {a: {kind: naive}}", "is no plan"),
         ("rows: []", "is no plan"),
         ("rows: {a: {about: x, training: none}}", "unknown here"),
