@@ -45,7 +45,10 @@ def main(argv: Sequence[str]) -> None:
     if word == "document":
         parser.add_argument("--write", type=Path, default=Path("docs/evidence.md"), help="file")
         parser.add_argument(
-            "--others", type=Path | None, default=None, help="rows of other people, to compare"
+            "--others",
+            type=Path | None,
+            default=None,
+            help="rows of other people, to compare; default: other_people in the folder of results",
         )
     _COMMANDS[word](parse_command(parser, rest))
 
@@ -93,8 +96,9 @@ def _document(options: Any) -> None:
     from jcdm.evidence.document import write_tables
     from jcdm.evidence.plan import read_plan
 
-    plan = read_plan(options.plan)
-    print(write_tables(plan, options.results, options.write, others=options.others))
+    plan, usual = read_plan(options.plan), options.results / "other_people"
+    others = options.others or (usual if usual.is_dir() else None)
+    print(write_tables(plan, options.results, options.write, others=others))
 
 
 _COMMANDS = {"run": _run, "list": _list, "document": _document}

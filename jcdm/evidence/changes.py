@@ -34,11 +34,21 @@ class Gap:
         """Whether anything differs, if only for one person."""
         return (self.estimate.low, self.estimate.high) != (0, 0)
 
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.estimate.low > 0 or self.estimate.high < 0
+
+    @property
+    def sign(self) -> float:
+        """1 where the score is higher with the change, -1 where it is lower."""
+        return float(np.sign(self.estimate.mean))
+
     def __str__(self) -> str:
         found, low, high = (
             f"{value:+.3g}" for value in (self.estimate.mean, self.estimate.low, self.estimate.high)
         )
-        apart = "**" if self.estimate.low > 0 or self.estimate.high < 0 else ""
+        apart = "**" if self.is_told_apart else ""
         seeds = f", {self.num_agreeing} of {self.num_seeds} seeds" if self.num_seeds > 1 else ""
         return f"{apart}{found}{apart} ({low} to {high}){seeds}"
 
@@ -62,19 +72,44 @@ class Side:
         return {("", r.seed): np.array(r.people[name]) for r in found if r.task == self.task}
 
 
-def changes_table(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> str:
-    """Write the changes of the plan whose rows are finished as lines of a Markdown table.
+Changes = Mapping[tuple[str, str], Mapping[str, Gap]]
+"""Gaps by score, of what is changed and what it is beside."""
 
-    What a change does not touch, so that both sides are equal, has no line.
+
+def find_changes(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> Changes:
+    """Compare the changes of the plan whose rows are there, seeds or all of them.
+
+    What a change does not touch, so that both sides are equal, is left out.
     """
+    found = {(str(ours), str(theirs)): compare(ours, theirs) for ours, theirs in _pairs(plan, rows)}
+    return {sides: gaps for sides, gaps in found.items() if any(gaps.values())}
+
+
+def changes_table(changes: Changes) -> str:
+    """Write changes as lines of a Markdown table."""
     heads = " | ".join(map(heading, PAIRED))
     lines = [f"| Change | beside | {heads} |", f"|---|---|{'---|' * len(PAIRED)}"]
-    for ours, theirs in _pairs(plan, rows):
-        gaps = compare(ours, theirs)
-        if any(gaps.values()):
-            cells = " | ".join(str(gaps.get(name, "")) for name in PAIRED)
-            lines.append(f"| {ours} | {theirs} | {cells} |")
+    for (ours, theirs), gaps in changes.items():
+        cells = " | ".join(str(gaps.get(name, "")) for name in PAIRED)
+        lines.append(f"| {ours} | {theirs} | {cells} |")
     return "\n".join(lines)
+
+
+def describe_kept(ours: Changes, others: Changes) -> str:
+    """Say how many of the gaps that are told apart on our people have the same sign on others."""
+    known = {
+        f"{name} of {change}": (gap, others[change, beside][name])
+        for (change, beside), gaps in ours.items()
+        for name, gap in gaps.items()
+        if gap.is_told_apart and name in others.get((change, beside), {})
+    }
+    turned = [label for label, (gap, there) in known.items() if gap.sign != there.sign]
+    too = sum(there.is_told_apart for _, there in known.values())
+    rest = f"; turned: {', '.join(turned)}" if turned else ""
+    return (
+        f"changes: {len(known) - len(turned)} of {len(known)} keep their sign, {too} are told "
+        f"apart there too{rest}"
+    )
 
 
 def _pairs(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> Iterator[tuple[Side, Side]]:

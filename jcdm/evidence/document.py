@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jcdm.errors import DataError
-from jcdm.evidence.changes import changes_table
+from jcdm.evidence.changes import changes_table, describe_kept, find_changes
 from jcdm.evidence.claims import check_claims, claims_table
 from jcdm.evidence.directions import BETTER, heading
 from jcdm.evidence.orderings import describe_orders, join_seeds
@@ -23,14 +23,18 @@ def write_tables(
 ) -> str:
     """Put claims and the tables of all finished rows into `file`; returns what was done.
 
-    others: folder of the rows of other people, whose order is compared. Errors: DataError.
+    others: folder of the rows of other people, whose order and changes are compared. Errors:
+    DataError.
     """
     rows = _finished(plan, results)
     content = file.read_text(encoding="utf-8") if file.is_file() else ""
     content = _between(content, "claims", claims_table(check_claims(rows)), file)
-    content = _between(content, "changes", changes_table(plan, rows), file)
+    changes = find_changes(plan, rows)
+    content = _between(content, "changes", changes_table(changes), file)
     if others is not None:
-        lines = describe_orders(rows, _finished(plan, others), COMPARED)
+        known = _finished(plan, others)
+        lines = [*describe_orders(rows, known, COMPARED)]
+        lines.append(describe_kept(changes, find_changes(plan, known)))
         content = _between(content, "orders", "\n".join(f"- {line}" for line in lines), file)
     text = "\n\n".join(_row_text(row, results, file) for row in rows.values())
     content = _between(content, "rows", text, file)

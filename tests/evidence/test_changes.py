@@ -1,12 +1,21 @@
 """Differences between rows: paired by person, averaged over tasks and seeds, told plainly."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jcdm.errors import DataError
-from jcdm.evidence.changes import PAIRED, Side, changes_table, compare
+from jcdm.evidence.changes import (
+    PAIRED,
+    Changes,
+    Side,
+    changes_table,
+    compare,
+    describe_kept,
+    find_changes,
+)
 from jcdm.evidence.plan import Benchmark, EvidencePlan, EvidenceRow
 from jcdm.evidence.row_files import Result, RowFile, read_row, write_row
 
@@ -14,7 +23,9 @@ PERCEPTUAL = "perceptual (tiny)"
 PEOPLE = np.linspace(0.1, 0.5, 12)  # people differ far more than the change does
 
 
-def row(name: str, shifts: dict[int, float], variant: str = "", task: str = "t") -> RowFile:
+def row(
+    name: str, shifts: Mapping[int, float | np.ndarray], variant: str = "", task: str = "t"
+) -> RowFile:
     results = tuple(
         Result(
             seed=seed,
@@ -93,7 +104,7 @@ def test_the_table_has_every_change_that_is_finished() -> None:
         "told": RowFile(name="told", about="", results=told, provenance={}),
         "apart": RowFile(name="apart", about="", results=apart, provenance={}),
     }
-    head, _, *lines = changes_table(known, rows).splitlines()
+    head, _, *lines = changes_table(find_changes(known, rows)).splitlines()
     assert all(name in head for name in PAIRED)
     assert [line.split(" | ")[:2] for line in lines] == [
         ["| `changed`", "`base`"],
@@ -101,6 +112,31 @@ def test_the_table_has_every_change_that_is_finished() -> None:
         ["| `apart`, u", "`apart`, t"],
     ]
     assert "**+0.1** (+0.1 to +0.1)" in lines[1] and "**-0.2**" in lines[2]
+
+
+def test_changes_are_counted_that_other_people_show_too() -> None:
+    known = plan(
+        base=EvidenceRow(about=""),
+        better=EvidenceRow(about="", beside="base"),
+        worse=EvidenceRow(about="", beside="base"),
+        unsure=EvidenceRow(about="", beside="base"),
+    )
+
+    unclear = np.resize([0.2, -0.2], 12)
+
+    def found(better: float | np.ndarray, worse: float) -> Changes:
+        shifts = {"base": 0.0, "better": better, "worse": worse, "unsure": 0.001 + unclear}
+        return find_changes(known, {name: row(name, {0: s}) for name, s in shifts.items()})
+
+    ours = found(-0.1, 0.1)
+    assert describe_kept(ours, ours) == (
+        "changes: 2 of 2 keep their sign, 2 are told apart there too"
+    )
+    assert describe_kept(ours, found(-0.01 + unclear, -0.1)) == (
+        "changes: 1 of 2 keep their sign, 1 are told apart there too; turned: perceptual (tiny) of "
+        "`worse`"
+    )
+    assert "0 of 0" in describe_kept(ours, {})
 
 
 def test_values_by_person_come_back_from_a_file_each_list_on_one_line(tmp_path: Path) -> None:
