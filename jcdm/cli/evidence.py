@@ -4,12 +4,16 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from jcdm.cli.options import command_parser, parse_command, take_word
+from jcdm.errors import ConfigError
 from jcdm.logs import console_messages
+
+if TYPE_CHECKING:
+    from jcdm.evidence.plan import EvidencePlan
 
 PROG = "python -m jcdm evidence"
 logger = logging.getLogger(__name__)
@@ -28,6 +32,12 @@ def main(argv: Sequence[str]) -> None:
     if word == "run":
         parser.add_argument(
             "--row", type=str, default="all", help="a row's name, several with commas, or all"
+        )
+        parser.add_argument(
+            "--seeds",
+            type=list[NonNegativeInt] | None,
+            default=None,
+            help="[1,2]: of trainings, of those in the plan these alone; default: all of them",
         )
         parser.add_argument("--out", type=Path, default=Path("outputs/evidence"), help="runs")
         parser.add_argument(
@@ -56,7 +66,6 @@ def main(argv: Sequence[str]) -> None:
 def _run(options: Any) -> None:
     from jcdm.evidence.parallel import run_rows
     from jcdm.evidence.plan import read_plan, with_people
-    from jcdm.evidence.row_files import seeds_of, seeds_to_do
     from jcdm.evidence.workbench import Bench
 
     plan = with_people(read_plan(options.plan), options.people_seed)
@@ -70,15 +79,24 @@ def _run(options: Any) -> None:
         num_loaders=int(options.loaders),
     )
     with console_messages(is_main=True):
-        todo = {}
-        for name in names:
-            row, file = plan.row(name), options.results / f"{name}.json"
-            seeds = seeds_of(row) if options.again else seeds_to_do(file, plan, name)
-            if seeds:
-                todo[name] = seeds
-            else:
-                logger.info("%s is finished: %s", name, file)
+        todo = {name: _seeds_of(plan, name, options) for name in names}
+        for name in (name for name, seeds in todo.items() if not seeds):
+            logger.info("%s: nothing left to do", name)
         run_rows(bench, todo, int(options.jobs))
+
+
+def _seeds_of(plan: "EvidencePlan", name: str, options: Any) -> list[int | None]:
+    """Choose the seeds of a row that are to be computed. Errors: ConfigError, DataError."""
+    from jcdm.evidence.row_files import seeds_of, seeds_to_do
+
+    known = seeds_of(plan.row(name))
+    file = options.results / f"{name}.json"
+    todo = known if options.again else seeds_to_do(file, plan, name)
+    if options.seeds is None or known == (None,):
+        return list(todo)
+    if unknown := sorted(set(options.seeds) - set(known)):
+        raise ConfigError(f"--seeds has {unknown}; the row {name} has {list(known)}.")
+    return [seed for seed in todo if seed in options.seeds]
 
 
 def _list(options: Any) -> None:

@@ -257,7 +257,10 @@ def test_a_training_that_is_done_is_not_done_again(
 
 
 def test_a_row_grows_by_the_seeds_that_it_lacks(
-    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evidence: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What was found of the other seed stays, to the letter, with where it came from."""
     monkeypatch.setattr(workbench, "SETTINGS", SETTINGS)
@@ -267,13 +270,22 @@ def test_a_row_grows_by_the_seeds_that_it_lacks(
     write_row(replace(whole, results=half, provenance=earlier), tmp_path)
     given = words(evidence / "configs" / "rows.yaml")
     given[3] = str(tmp_path)
-    assert main(["evidence", "run", *given, "--row", "base"]) == 0
+    assert main(["evidence", "run", *given, "--row", "base", "--seeds", "[0]"]) == 0
+    assert read_row(tmp_path / "base.json").results == half, "of what was asked all was there"
+    assert main(["evidence", "run", *given, "--row", "base", "--seeds", "[1]"]) == 0
     grown = read_row(tmp_path / "base.json")
     assert grown.results == (*half, *(r for r in whole.results if r.seed == 1))
     assert grown.provenance["config"]["seeds"] == [1] and grown.provenance["seed"] == 1
     assert grown.provenance["before"] == [earlier]
     assert main(["evidence", "run", *given, "--row", "base", "--again", "true"]) == 0
     assert read_row(tmp_path / "base.json").results == whole.results
+    given[3] = str(tmp_path / "one")
+    assert main(["evidence", "run", *given, "--row", "base,naive", "--seeds", "[1]"]) == 0
+    rows = {f.stem: read_row(f).results for f in (tmp_path / "one").glob("*.json")}
+    assert {r.seed for r in rows["base"]} == {1} and {r.seed for r in rows["naive"]} == {None}
+    capsys.readouterr()
+    assert main(["evidence", "run", *given, "--row", "base", "--seeds", "[1,7]"]) == 1
+    assert "--seeds has [7]; the row base has [0, 1]." in capsys.readouterr().err
 
 
 def test_seeds_computed_in_another_way_are_not_put_into_one_row(
