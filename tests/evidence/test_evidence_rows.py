@@ -312,14 +312,14 @@ def test_tables_go_between_their_marks(
     assert main(given) == 1
     assert "expected one" in capsys.readouterr().err
     marked = [
-        f"<!-- {m} -->\nold\n<!-- end {m} -->" for m in ("claims", "changes", "orders", "rows")
+        f"<!-- {m} -->\nstale\n<!-- end {m} -->" for m in ("claims", "changes", "orders", "rows")
     ]
     capsys.readouterr()
     file.write_text("\n".join(["before", *marked, "after\n"]), encoding="utf-8")
     assert main([*given, "--others", str(evidence / "results")]) == 0
     assert capsys.readouterr().out == f"8 rows written to {file}\n"
     text = file.read_text(encoding="utf-8")
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale" not in text
     assert "- colour error: " in text and "reversed" not in text
     assert "**base**: defaults" in text and "| two | references_2 | 2 |" in text
     assert "![base_references_2](" in text
