@@ -71,6 +71,9 @@ def _label(entry: Entry) -> str:
 
 
 def describe_orders(ours: Rows, others: Rows, scores: tuple[str, ...]) -> Iterator[str]:
-    """Say for each score how many of the orders found on our people are found on others too."""
-    for score in scores:
-        yield str(compare_orders(ours, others, score))
+    """Say how many of the orders found on our people are found on others too, a score a line.
+
+    Scores by which nothing is told apart, of what was tried on both, have none.
+    """
+    orderings = (compare_orders(ours, others, score) for score in scores)
+    yield from (str(ordering) for ordering in orderings if ordering.num_pairs)
