@@ -77,7 +77,7 @@ Changes = Mapping[tuple[str, str], Mapping[str, Gap]]
 
 
 def find_changes(plan: EvidencePlan, rows: Mapping[str, RowFile]) -> Changes:
-    """Compare the changes of the plan whose rows are there, seeds or all of them.
+    """Make every comparison that the plan asks for and whose rows are there, whole or in part.
 
     What a change does not touch, so that both sides are equal, is left out.
     """
@@ -97,14 +97,14 @@ def changes_table(changes: Changes) -> str:
 
 def describe_kept(ours: Changes, others: Changes) -> str:
     """Say how many of the gaps that are told apart on our people have the same sign on others."""
-    known = {
-        f"{name} of {change}": (gap, others[change, beside][name])
-        for (change, beside), gaps in ours.items()
+    known = [
+        (f"{name} of {sides[0]}", gap, others[sides][name])
+        for sides, gaps in ours.items()
         for name, gap in gaps.items()
-        if gap.is_told_apart and name in others.get((change, beside), {})
-    }
-    turned = [label for label, (gap, there) in known.items() if gap.sign != there.sign]
-    too = sum(there.is_told_apart for _, there in known.values())
+        if gap.is_told_apart and name in others.get(sides, {})
+    ]
+    turned = [label for label, gap, there in known if gap.sign != there.sign]
+    too = sum(there.is_told_apart and gap.sign == there.sign for _, gap, there in known)
     rest = f"; turned: {', '.join(turned)}" if turned else ""
     return (
         f"changes: {len(known) - len(turned)} of {len(known)} keep their sign, {too} are told "

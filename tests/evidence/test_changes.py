@@ -133,7 +133,7 @@ def test_changes_are_counted_that_other_people_show_too() -> None:
         "changes: 2 of 2 keep their sign, 2 are told apart there too"
     )
     assert describe_kept(ours, found(-0.01 + unclear, -0.1)) == (
-        "changes: 1 of 2 keep their sign, 1 are told apart there too; turned: perceptual (tiny) of "
+        "changes: 1 of 2 keep their sign, 0 are told apart there too; turned: perceptual (tiny) of "
         "`worse`"
     )
     assert "0 of 0" in describe_kept(ours, {})

@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +31,7 @@ from jcdm.evidence.tally import Estimate
 from jcdm.evidence.trainings import training_config
 from jcdm.evidence.workbench import Bench
 from jcdm.manifest import FIELDS
+from jcdm.pools import process_pool
 from jcdm.training.run_lock import only_training
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -168,8 +168,7 @@ def test_a_row_of_which_the_plan_asks_more_by_now_is_done_in_part(
 
 def test_jobs_share_the_processor() -> None:
     """The processor's cores are divided among as many jobs as run at once."""
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_prepare, initargs=(1,)) as pool:
+    with process_pool(1, prepare=partial(_prepare, 1)) as pool:
         assert pool.submit(torch.get_num_threads).result() == 1
 
 
