@@ -36,14 +36,14 @@ def save_grids(
 def save_curves(row: RowFile, folder: Path) -> Path | None:
     """Plot a row whose tasks or variants end in a number; None for any other.
 
-    Tasks references_1, _2, ... of a row without variants become a curve a score with its interval;
+    Tasks references_1, _2, _3 of a row without variants become a curve a score with its interval;
     variants such as `DDIM 12` or `1.5` a curve of the perceptual distance for each name.
     """
     file = folder / f"{row.name}_curves.png"
     tasks = [
         r.task for r in row.results if r.task.startswith("references_") and r.task[-1] in "123"
     ]
-    if len(dict.fromkeys(tasks)) >= 2 and {r.variant for r in row.results} == {""}:
+    if len(dict.fromkeys(tasks)) == 3 and {r.variant for r in row.results} == {""}:
         return _plot_references(row, sorted(dict.fromkeys(tasks)), file)
     found = [_NUMBER.fullmatch(result.variant) for result in row.results]
     if len(found) < 2 or not all(found):

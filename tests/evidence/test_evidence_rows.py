@@ -344,6 +344,8 @@ def test_curves_of_what_ends_in_a_number(tmp_path: Path) -> None:
     base = row("base", *(result("", f"references_{n}") for n in (1, 2, 3)))
     assert save_curves(base, tmp_path) == tmp_path / "base_curves.png"
     assert save_curves(row("other", result("one", "t"), result("two", "t")), tmp_path) is None
+    two = row("two", *(result("", f"references_{n}") for n in (2, 3)))
+    assert save_curves(two, tmp_path) is None
     assert len(list(tmp_path.iterdir())) == 2
 
 
