@@ -1,6 +1,6 @@
 #!/usr/bin/env sh
 # Train the prior, the denoiser and the motion modules of assets/tiny from scratch on drawn people,
-# with the frozen encoders that lie there: about 2.5 hours on 2 CPU cores. What was cut goes on.
+# with the frozen encoders that lie there: about 3 hours on 2 CPU cores. What was cut goes on.
 #   sh scripts/train_tiny.sh [PIPELINE [RUNS]]
 # PIPELINE: folder to write, default outputs/tiny/pipeline. RUNS: where it trains, default
 # outputs/tiny. NUM_PROCESSES: how many processes share every batch, default 2; no loss depends on it.
@@ -25,6 +25,8 @@ cache() {
 # train STAGE CONFIG BATCH OPTIONS: BATCH is the configuration's, shared out over the processes.
 train() {
     stage="$1" config="configs/tiny/$2.yaml" batch=$(($3 / NUM_PROCESSES)) run="$out/$2"
+    [ $((batch * NUM_PROCESSES)) -eq "$3" ] \
+        || jcdm_fail "NUM_PROCESSES is $NUM_PROCESSES, which does not divide $2's batch of $3; use 1, 2, 4 or 8."
     shift 3
     sh scripts/launch.sh train "$stage" --config "$config" --run.out "$run" \
         --train.batch_size "$batch" "$@"

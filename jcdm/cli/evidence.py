@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ def _run(options: Any) -> None:
         todo = {name: _seeds_of(plan, name, options) for name in names}
         for name in (name for name, seeds in todo.items() if not seeds):
             logger.info("%s: nothing left to do", name)
-        run_rows(bench, todo, int(options.jobs))
+        run_rows(replace(bench, asked=todo), todo, int(options.jobs))
 
 
 def _seeds_of(plan: "EvidencePlan", name: str, options: Any) -> list[int | None]:
@@ -91,7 +92,8 @@ def _seeds_of(plan: "EvidencePlan", name: str, options: Any) -> list[int | None]
 
     known = seeds_of(plan.row(name))
     file = options.results / f"{name}.json"
-    todo = known if options.again else seeds_to_do(file, plan, name)
+    left = seeds_to_do(file, plan, name)
+    todo = known if options.again else left
     if options.seeds is None or known == (None,):
         return list(todo)
     if unknown := sorted(set(options.seeds) - set(known)):

@@ -131,8 +131,10 @@ def compare(ours: Side, theirs: Side) -> dict[str, Gap]:
     """Compare the mean over the tasks that both sides did, seed by seed, by score.
 
     The interval is over people, of the mean over seeds; it does not know how trainings vary.
-    Errors: DataError where the two were tried on different numbers of people.
+    Errors: DataError where the two were tried on different people.
     """
+    if ours.row.provenance.get("people") != theirs.row.provenance.get("people"):
+        raise DataError(f"{ours} and {theirs} were tried on different people.")
     gaps = {}
     for name in PAIRED:
         one, other = ours.values(name), theirs.values(name)
@@ -140,7 +142,7 @@ def compare(ours: Side, theirs: Side) -> dict[str, Gap]:
         by_seed: dict[int | None, list[np.ndarray]] = {}
         for task, seed in sorted(shared, key=str):
             if one[task, seed].shape != other[task, seed].shape:
-                raise DataError(f"{ours} and {theirs} were tried on different people.")
+                raise DataError(f"{ours} and {theirs} have {name} of different people.")
             by_seed.setdefault(seed, []).append(one[task, seed] - other[task, seed])
         if by_seed:
             gaps[name] = _gap(np.stack([np.mean(tasks, axis=0) for tasks in by_seed.values()]))

@@ -3,7 +3,10 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from jcdm.errors import DataError
 from jcdm.evidence.changes import changes_table, describe_kept, find_changes
@@ -27,6 +30,8 @@ def write_tables(
     DataError.
     """
     rows = _finished(plan, results)
+    if "calibration" in rows:
+        _check_calibration(rows["calibration"], results)
     content = file.read_text(encoding="utf-8") if file.is_file() else ""
     content = _between(content, "claims", claims_table(check_claims(rows)), file)
     changes = find_changes(plan, rows)
@@ -47,8 +52,13 @@ def write_tables(
 
 
 def _finished(plan: EvidencePlan, results: Path) -> dict[str, RowFile]:
+    """Read the rows that are there, told about in the plan's words of today."""
     files = {name: results / f"{name}.json" for name in plan.rows}
-    return {name: read_row(file) for name, file in files.items() if file.is_file()}
+    return {
+        name: replace(read_row(file), about=plan.row(name).about)
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def _between(content: str, mark: str, text: str, file: Path) -> str:
@@ -64,7 +74,9 @@ def _between(content: str, mark: str, text: str, file: Path) -> str:
 def _row_text(row: RowFile, results: Path, file: Path) -> str:
     """A row's table, its curves where it has some, and the sheets that were painted with it."""
     save_curves(row, results)
-    found = sorted(results.glob(f"{row.name}_*.png"))
+    names = dict.fromkeys(["curves", *(result.task for result in row.results)])
+    files = (results / f"{row.name}_{name}.png" for name in names)
+    found = sorted(file for file in files if file.is_file())
     links = [f"![{p.stem}]({os.path.relpath(p, file.parent)})" for p in found]
     return "\n\n".join([row_table(row), *links])
 
@@ -87,6 +99,15 @@ def row_table(row: RowFile) -> str:
     return "\n".join(lines)
 
 
+def _check_calibration(calibration: RowFile, results: Path) -> None:
+    if unfit := misranked(calibration):
+        raise DataError(
+            f"{results / 'calibration.json'}: {', '.join(unfit)} should put the truth first, then "
+            "the VAE's reconstruction, then wrong people and poses. Scores that do not are not to "
+            "be used; find out why."
+        )
+
+
 def misranked(calibration: RowFile) -> list[str]:
     """Name the scores that do not rank the calibration as it should be: those are not used.
 
@@ -101,10 +122,11 @@ def _is_misranked(calibration: RowFile, name: str) -> bool:
     for result in calibration.results:
         if name in result.scores:
             means[result.variant] = result.scores[name].mean
-    if not set(_ORDER) <= means.keys():
+    if not means:
         return False
     sign = 1.0 if BETTER[name] == "up" else -1.0
-    truth, reconstruction = (sign * means.pop(variant) for variant in _ORDER)
+    truth = sign * means.pop(_ORDER[0], sign * np.inf)  # of a PSNR: infinite, so not estimated
+    reconstruction = sign * means.pop(_ORDER[1])
     others = [sign * value for value in means.values()]
     return not truth >= reconstruction > max(others)
 

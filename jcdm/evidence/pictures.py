@@ -8,6 +8,7 @@ import numpy as np
 
 from jcdm.evaluation.plots import Band, plot_bands, plot_lines
 from jcdm.evaluation.sheets import enlarged, people_sheet, save_sheet
+from jcdm.evidence.orderings import join_seeds
 from jcdm.evidence.people import DrawnPeople
 from jcdm.evidence.row_files import RowFile
 from jcdm.evidence.tasks import GridPlan
@@ -63,10 +64,11 @@ def _plot_references(row: RowFile, tasks: Sequence[str], file: Path) -> Path:
     for name in SHOWN:
         found = [[r.scores[name] for r in row.find("", t) if name in r.scores] for t in tasks]
         if all(found):
+            joined = [join_seeds(some) for some in found]
             panels[name] = Band(
                 x=counts,
-                mean=[float(np.mean([e.mean for e in some])) for some in found],
-                low=[min(e.low for e in some) for some in found],
-                high=[max(e.high for e in some) for some in found],
+                mean=[e.mean for e in joined],
+                low=[e.low for e in joined],
+                high=[e.high for e in joined],
             )
     return plot_bands(panels, file, xlabel="references", ticks=counts)

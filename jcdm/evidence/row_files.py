@@ -96,8 +96,35 @@ def seeds_of(row: EvidenceRow) -> tuple[int | None, ...]:
     return (None,) if row.training is None else row.seeds
 
 
+def seeds_tried(provenance: Mapping[str, Any]) -> list[int]:
+    """Seeds whose results a part's provenance tells of."""
+    return list(provenance["config"]["seeds"])
+
+
 def missing_seeds(found: RowFile, row: EvidenceRow) -> tuple[int | None, ...]:
-    """List the seeds of which a task or, of painted rows, a variant of the plan was not found."""
+    """List the seeds of which the plan asks for something that was not found, or not in this way.
+
+    That is: a task, a kind, noise levels, or, of painted rows, a variant and its settings.
+    """
+    asked_otherwise = _tried_otherwise(found, row)
+    not_found = _not_found(found, row)
+    return tuple(s for s in seeds_of(row) if s in not_found or s in asked_otherwise)
+
+
+def _tried_otherwise(found: RowFile, row: EvidenceRow) -> set[int | None]:
+    seeds: set[int | None] = set()
+    for part in (found.provenance, *found.provenance.get("before", ())):
+        if "config" not in part:  # of before rows told how they were tried
+            return set(seeds_of(row))
+        then = part["config"]
+        variants = {label: then["variants"].get(label) for label in row.variants}
+        asked = (row.kind, row.schedule, {label: dict(s) for label, s in row.variants.items()})
+        if (then["kind"], then["schedule"], variants) != asked:
+            seeds.update((None,) if row.training is None else seeds_tried(part))
+    return seeds
+
+
+def _not_found(found: RowFile, row: EvidenceRow) -> tuple[int | None, ...]:
     done = {(r.seed, r.variant, r.task) for r in found.results}
     if row.kind == "paint":
         asked = set(product(row.variants, row.tasks))

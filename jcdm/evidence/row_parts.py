@@ -1,6 +1,7 @@
 """A row grows by seeds: what was found before stays, another seed's results come beside it."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,32 +9,52 @@ from typing import Any
 from filelock import FileLock
 
 from jcdm.errors import ConfigError
-from jcdm.evidence.row_files import RowFile, read_row, write_row
+from jcdm.evidence.row_files import RowFile, read_row, seeds_tried, write_row
+from jcdm.evidence.trainings import is_place
 from jcdm.plain import leaves
 
+logger = logging.getLogger(__name__)
+Seeds = Collection[int | None]
 
-def add_to_row(part: RowFile, folder: Path, lock: Path) -> Path:
+
+def add_to_row(part: RowFile, folder: Path, lock: Path, *, asked: Seeds = ()) -> Path:
     """Write the results of one seed into `folder/NAME.json`, beside those of other seeds.
 
     The provenance of the file is the newest part's; that of the parts before it is kept under
     `before`. lock: a file that processes hold in turn, since parts may come from several at a time.
-    Errors: ConfigError where the other seeds were tried in another way, DataError.
+    asked: seeds that are being computed: what was found of them in another way gives way. Errors:
+    ConfigError where any other seed was tried in another way, DataError.
     """
     file = folder / f"{part.name}.json"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         if file.is_file():
-            part = _join(read_row(file), part, file)
+            part = _join(read_row(file), part, file, asked)
         return write_row(part, folder)
 
 
-def _join(old: RowFile, new: RowFile, file: Path) -> RowFile:
+def check_joins(
+    file: Path, provenance: Mapping[str, Any], seed: int | None, *, asked: Seeds = ()
+) -> None:
+    """Refuse a seed before it is computed if `add_to_row` would not take it. Errors: as there."""
+    if file.is_file():
+        old = read_row(file)
+        others = {result.seed for result in old.results} - {seed}
+        if not others <= set(asked):
+            _check_alike(old.provenance, provenance, file)
+
+
+def _join(old: RowFile, new: RowFile, file: Path, asked: Seeds) -> RowFile:
     """Put results of other seeds before the new ones. Errors: ConfigError."""
     renewed = {result.seed for result in new.results}
     kept = tuple(result for result in old.results if result.seed not in renewed)
     if not kept:
         return new
-    _check_alike(old.provenance, new.provenance, file)
+    if different := _difference(old.provenance, new.provenance):
+        if {result.seed for result in kept} <= set(asked):
+            logger.info("%s: seeds with other %s are left out, to be computed", file, different[0])
+            return new
+        raise _refusal(file, *different)
     known = [{k: v for k, v in old.provenance.items() if k != "before"}]
     before = [*old.provenance.get("before", ()), *known]
     needed = {result.seed for result in kept}
@@ -42,26 +63,34 @@ def _join(old: RowFile, new: RowFile, file: Path) -> RowFile:
     return replace(new, results=results, provenance={**new.provenance, "before": before})
 
 
-def seeds_tried(provenance: Mapping[str, Any]) -> list[int]:
-    """Seeds whose results a part's provenance tells of."""
-    return list(provenance["config"]["seeds"])
-
-
 def _check_alike(old: Mapping[str, Any], new: Mapping[str, Any], file: Path) -> None:
+    if different := _difference(old, new):
+        raise _refusal(file, *different)
+
+
+def _refusal(file: Path, name: str, before: Any, now: Any) -> ConfigError:
+    return ConfigError(
+        f"{file} has seeds computed with {name} = {before}, now it is {now}. Compute all of them: "
+        "--again true."
+    )
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first condition that is not the same, as it was and as it is."""
     ours, theirs = _conditions(new), _conditions(old)
     for name in sorted(ours.keys() | theirs.keys()):
         if ours.get(name) != theirs.get(name):
-            raise ConfigError(
-                f"{file} has seeds computed with {name} = {theirs.get(name)}, now it is "
-                f"{ours.get(name)}. Compute all of them: --again true."
-            )
+            return name, theirs.get(name), ours.get(name)
+    return None
 
 
 def _conditions(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """What must be the same for all seeds: all but the seed and where things lie."""
-    found = {name: provenance.get(name) for name in ("benchmark", "people", "settings")}
+    names = ("benchmark", "people", "settings", "trainings")
+    found = {name: provenance[name] for name in names}
+    found |= {name: provenance["config"][name] for name in ("kind", "schedule", "variants")}
     return {
         name: value
-        for name, value in leaves({**found, "trainings": provenance["trainings"]})
-        if not (name.endswith(".run.seed") or (isinstance(value, str) and "/" in value))
+        for name, value in leaves(found)
+        if not (name.endswith(".run.seed") or is_place(value))
     }

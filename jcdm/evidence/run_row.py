@@ -8,7 +8,7 @@ from typing import Any
 from jcdm.evidence.plan import EvidenceRow
 from jcdm.evidence.row_files import RowFile
 from jcdm.evidence.row_kinds import KINDS
-from jcdm.evidence.row_parts import add_to_row
+from jcdm.evidence.row_parts import add_to_row, check_joins
 from jcdm.evidence.trainings import training_config
 from jcdm.evidence.workbench import Bench, benchmark_people, sampling_settings, trained_parts
 from jcdm.manifest import origin
@@ -24,24 +24,34 @@ def run_row(bench: Bench, name: str, seed: int | None) -> Path:
     """
     started = time.time()
     row = bench.plan.row(name)
+    asked = bench.asked.get(name, ())
+    conditions = _conditions(bench, row, seed)
+    check_joins(bench.results / f"{name}.json", conditions, seed, asked=asked)
     results = tuple(KINDS[row.kind](bench, name, row, seed))
-    people = benchmark_people(bench)
-    benchmark = asdict(bench.plan.benchmark)
+    data = {"people_sha256": conditions["people"], "num_people": bench.plan.benchmark.num_people}
+    weights = identify_all(_loaded(bench, row, seed))
     provenance = {
-        "benchmark": benchmark,
-        "people": people.pixel_hash(),
-        "settings": sampling_settings(bench, row),
-        "trainings": _training_configs(bench, row, seed),
-        **origin(
-            row if seed is None else replace(row, seeds=(seed,)),
-            seed=seed or 0,
-            data={"people_sha256": people.pixel_hash(), "num_people": benchmark["num_people"]},
-            weights=identify_all(_loaded(bench, row, seed)),
-        ),
+        **conditions,
+        **origin(_of_seed(row, seed), seed=seed or 0, data=data, weights=weights),
         "minutes": (time.time() - started) / 60,
     }
     file = RowFile(name=name, about=row.about, results=results, provenance=provenance)
-    return add_to_row(file, bench.results, bench.out / f"row_{name}.lock")
+    return add_to_row(file, bench.results, bench.out / f"row_{name}.lock", asked=asked)
+
+
+def _conditions(bench: Bench, row: EvidenceRow, seed: int | None) -> dict[str, Any]:
+    """What a seed of a row is computed on and with, known before it is."""
+    return {
+        "benchmark": asdict(bench.plan.benchmark),
+        "people": benchmark_people(bench).pixel_hash(),
+        "settings": sampling_settings(bench, row),
+        "trainings": _training_configs(bench, row, seed),
+        "config": to_plain(_of_seed(row, seed)),
+    }
+
+
+def _of_seed(row: EvidenceRow, seed: int | None) -> EvidenceRow:
+    return row if seed is None else replace(row, seeds=(seed,))
 
 
 def _training_configs(bench: Bench, row: EvidenceRow, seed: int | None) -> dict[str, Any]:

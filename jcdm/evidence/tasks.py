@@ -26,7 +26,6 @@ class Task:
     """
 
     name: str
-    about: str
     references: tuple[int, ...]
     scored: tuple[int, ...] = ()
     others: tuple[int, ...] = ()
@@ -40,21 +39,17 @@ TASKS: Mapping[str, Task] = {
     task.name: task
     for task in (
         Task(
-            name="same_side",
-            about="a front view is given, other poses from about the same side are asked for",
+            name="same_side",  # other poses from about the same side
             references=(FRONT,),
             scored=(8, 4, 6),
         ),
         Task(
-            name="front_to_back",
-            about="a front view is given, the back is asked for: no reference shows its print, so "
-            "only plausibility counts there",
+            name="front_to_back",  # no reference shows the print, so only plausibility counts there
             references=(FRONT,),
             scored=(BACK, 9, 5),
         ),
         Task(
-            name="front_to_back_apart",
-            about="as front_to_back, but each view painted in a grid of its own beside two fronts",
+            name="front_to_back_apart",  # each view in a grid of its own beside two fronts
             references=(FRONT,),
             scored=(BACK, 9, 5),
             others=(8, 4),
@@ -62,40 +57,34 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             name="sides_to_front",
-            about="both sides are given, the front is asked for",
             references=(LEFT, RIGHT),
             scored=(FRONT, 8),
         ),
         Task(
             name="far_poses",
-            about="front and back are given, the two poses farthest from both are asked for",
             references=(FRONT, BACK),
             far=True,
         ),
         Task(
-            name="references_1",
-            about="the front is given, a back and a side view are asked for",
+            name="references_1",  # three at once
             references=(FRONT,),
             scored=_UNSEEN,
             others=(5,),
         ),
         Task(
             name="references_2",
-            about="front and back are given, the same views are asked for",
             references=(FRONT, BACK),
             scored=_UNSEEN,
         ),
         Task(
-            name="references_2_apart",
-            about="as references_2, but each view painted in a grid of its own beside another view",
+            name="references_2_apart",  # each view in a grid of its own beside another view
             references=(FRONT, BACK),
             scored=_UNSEEN,
             others=(5,),
             apart=True,
         ),
         Task(
-            name="references_3",
-            about="front, back and a side are given, the same views are asked for, one at a time",
+            name="references_3",  # one at a time
             references=(FRONT, BACK, RIGHT),
             scored=_UNSEEN,
         ),

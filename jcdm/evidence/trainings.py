@@ -11,6 +11,7 @@ from jcdm.cli.options import read_config
 from jcdm.config import Config
 from jcdm.errors import ConfigError, JCDMError
 from jcdm.evidence.plan import EvidencePlan, Training
+from jcdm.plain import leaves, to_plain
 from jcdm.training.checkpoint_folders import FINAL
 
 logger = logging.getLogger(__name__)
@@ -27,17 +28,18 @@ def ensure_trained(
 ) -> Path:
     """Train `name` with a seed unless it is done; returns the folder of its averaged weights.
 
-    num_loaders: processes that prepare batches; they change no number.
+    num_loaders: processes that prepare batches; they change no number. Errors: ConfigError, also
+    where the folder holds a run, finished or not, of another configuration.
     """
-    run = run_folder(out, name, seed)
+    run, training = run_folder(out, name, seed), plan.trainings[name]
+    config = training_config(plan, name, seed, out)
+    _check_unchanged(run, config)
     if (run / FINAL).is_dir():
         return run / FINAL
     from jcdm.training.run import run_training
 
-    training = plan.trainings[name]
     if training.uses is not None:
         ensure_trained(plan, training.uses, seed, out, num_loaders=num_loaders)
-    config = training_config(plan, name, seed, out)
     config = replace(config, data=replace(config.data, num_workers=num_loaders))
     _ensure_caches(training, config)
     logger.info("training %s with seed %d in %s", name, seed, run)
@@ -45,6 +47,26 @@ def ensure_trained(
     if not (run / FINAL).is_dir():
         raise JCDMError(f"{run} was ended before its last step; the same command continues it.")
     return run / FINAL
+
+
+def _check_unchanged(run: Path, config: Config) -> None:
+    """Compare a run with what the plan asks for, but for where things lie. Errors: ConfigError."""
+    from jcdm.training.checkpoint import CONFIG_FILE, changed_keys
+
+    if not (run / CONFIG_FILE).is_file():
+        return
+    asked = dict(leaves(to_plain(config, run)))
+    changed = [name for name in changed_keys(run, config) if not is_place(asked.get(name))]
+    if changed:
+        raise ConfigError(
+            f"{run} was trained with other values of {', '.join(changed)} than the plan has now. "
+            "Train in another folder, --out DIR, or remove this one."
+        )
+
+
+def is_place(value: object) -> bool:
+    """Whether a plain value says where something lies, which may differ between equal trainings."""
+    return isinstance(value, str) and "/" in value
 
 
 def training_config(plan: EvidencePlan, name: str, seed: int, out: Path) -> Config:

@@ -1,7 +1,7 @@
 """What rows are computed with: the people, trained parts in a pipeline, the judge."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Bench:
     """Where a row is computed. out: runs and drawings; results: finished rows.
 
     num_workers: processes that draw people; num_loaders: that prepare batches for each training.
+    asked: the seeds of each row that are being computed.
     """
 
     plan: EvidencePlan
@@ -33,6 +34,7 @@ class Bench:
     weights: Path
     num_workers: int = 1
     num_loaders: int = 0
+    asked: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
 
 
 def sampling_settings(bench: Bench, row: EvidenceRow) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Differences between rows: paired by person, averaged over tasks and seeds, told plainly."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,15 @@ def test_what_has_no_task_or_values_in_common_is_not_compared() -> None:
 
 def test_rows_of_other_people_are_refused() -> None:
     few = Result(seed=0, variant="", task="t", scores={}, people={PERCEPTUAL: (0.1, 0.2)})
-    other = RowFile(name="other", about="", results=(few,), provenance={})
+    base = row("base", {0: 0.0})
+    fewer = RowFile(name="other", about="", results=(few,), provenance={})
+    with pytest.raises(
+        DataError, match=r"`other` and `base` have perceptual .* of different people"
+    ):
+        compare(side(fewer), side(base))
+    other = replace(row("other", {0: 0.1}), provenance={"people": "ab12"})
     with pytest.raises(DataError, match="`other` and `base` were tried on different people"):
-        compare(side(other), side(row("base", {0: 0.0})))
+        compare(side(other), side(base))
 
 
 def test_the_table_has_every_change_that_is_finished() -> None:

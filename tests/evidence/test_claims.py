@@ -38,6 +38,20 @@ def view(perceptual: float = 0.2, colour: float = 5.0, inside: float = 15.0) -> 
     }
 
 
+def told(apm: float, mean: float, truth: float) -> list[tuple[str, str, dict[str, float]]]:
+    """Perceptual distance told the prior's prediction, the references' mean and the truth."""
+    found = ((APM, apm), (MEAN_TOLD, mean), (ORACLE, truth))
+    return [(variant, TASKS[0], view(x)) for variant, x in found]
+
+
+def moving(flicker: float, error: float) -> list[tuple[str, str, dict[str, float]]]:
+    """With motion modules as given, without them flicker 0.02 and error 0.12."""
+    return [
+        (WITH, "sequence", {"flicker": flicker, "error": error}),
+        (WITHOUT, "sequence", {"flicker": 0.02, "error": 0.12}),
+    ]
+
+
 def good_rows() -> dict[str, RowFile]:
     """Rows on which every claim holds."""
     rows = [
@@ -51,7 +65,7 @@ def good_rows() -> dict[str, RowFile]:
         row("shipped_prior", *((PREDICTED, t, {CLOSED: 0.5}) for t in PRIOR_TASKS)),
         row(
             "shipped_conditioning",
-            *((v, TASKS[0], view(x)) for v, x in ((APM, 0.2), (MEAN_TOLD, 0.25), (ORACLE, 0.19))),
+            *told(0.2, 0.25, 0.19),
         ),
         row(
             "shipped_apart_unseen",
@@ -60,8 +74,7 @@ def good_rows() -> dict[str, RowFile]:
         row("steps", ("UniPC 12", TASKS[0], view(0.2)), ("UniPC 30", TASKS[0], view(0.2))),
         row(
             "shipped_motion",
-            (WITH, "sequence", {"flicker": -0.01, "error": 0.1}),
-            (WITHOUT, "sequence", {"flicker": 0.02, "error": 0.1}),
+            *moving(flicker=-0.01, error=0.1),
         ),
     ]
     return {one.name: one for one in rows}
@@ -87,6 +100,10 @@ def test_claims_hold_on_good_rows() -> None:
             "mean im",
         ),
         (row("calibration", (VAE, TASKS[0], view(0.05, 2, 23))), "VAE"),
+        (row("shipped_conditioning", *told(0.26, 0.25, 0.25)), "the references' mean"),
+        (row("shipped_conditioning", *told(0.2, 0.25, 0.18)), "the truth"),
+        (row("shipped_motion", *moving(flicker=-0.015, error=0.1)), "flicker"),
+        (row("shipped_motion", *moving(flicker=-0.01, error=0.13)), "distance from the truth"),
         (row("shipped_prior", *((PREDICTED, t, {CLOSED: 0.3}) for t in PRIOR_TASKS)), "the prior"),
         (
             row("shipped_apart_unseen", *(("", t, {"disagreement": 9.0}) for t in UNSEEN)),
@@ -100,6 +117,14 @@ def test_a_claim_is_missed_by_its_figure(bad: RowFile, missed: str) -> None:
     lost = [c.text for c in claims if not c.holds]
     assert lost and all(missed in text for text in lost)
     assert "**missed**" in claims_table(claims)
+
+
+def test_silhouettes_below_the_bar_are_missed() -> None:
+    found = {**view(), "silhouette overlap": 0.91}
+    few = ("", "references_1", view(0.3, 8))
+    bad = row("shipped", few, *(("", t, found) for t in TASKS))
+    lost = [c.text for c in check_claims({**good_rows(), "shipped": bad}) if not c.holds]
+    assert len(lost) == 1 and "silhouette" in lost[0]
 
 
 def test_references_must_be_told_apart() -> None:

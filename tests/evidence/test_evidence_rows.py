@@ -20,7 +20,7 @@ from PIL import Image
 from jcdm.cli.main import main
 from jcdm.config import DataConfig
 from jcdm.errors import ConfigError, DataError
-from jcdm.evidence import workbench
+from jcdm.evidence import row_kinds, workbench
 from jcdm.evidence.document import BETTER, misranked, row_table
 from jcdm.evidence.parallel import Job, JobBoard, _prepare, plan_jobs, run_rows
 from jcdm.evidence.pictures import save_curves
@@ -158,6 +158,12 @@ def test_a_row_of_which_the_plan_asks_more_by_now_is_done_in_part(
     assert missing_seeds(base, replace(row, tasks=("references_2", "far_poses"))) == (0, 1)
     more = {**row.variants, "three": {"num_steps": 3}}
     assert missing_seeds(base, replace(row, variants=more)) == (0, 1)
+    other = {**row.variants, "two": {"num_steps": 3}}
+    assert missing_seeds(base, replace(row, variants=other)) == (0, 1), "another way, same name"
+    assert missing_seeds(base, replace(row, schedule="published")) == (0, 1)
+    shipped = read_row(evidence / "results" / "as_they_are.json")
+    published = replace(plan.rows["as_they_are"], schedule="published")
+    assert missing_seeds(shipped, published) == (None,)
     written = yaml.safe_load((evidence / "configs" / "rows.yaml").read_text(encoding="utf-8"))
     written["rows"]["prior"]["seeds"] = [0, 1]
     file = tmp_path / "rows.yaml"
@@ -297,17 +303,64 @@ def test_seeds_computed_in_another_way_are_not_put_into_one_row(
     first.provenance["trainings"]["base"]["train"]["num_steps"] = 3
     write_row(first, tmp_path)
     other = read_row(evidence / "results" / "base.json").provenance
+    part = replace(second, provenance=other)
     with pytest.raises(ConfigError, match=r"base\.train\.num_steps = 3, now it is 2"):
-        add_to_row(replace(second, provenance=other), tmp_path, tmp_path / "lock")
+        add_to_row(part, tmp_path, tmp_path / "lock")
+    with pytest.raises(ConfigError, match=r"base\.train\.num_steps = 3, now it is 2"):
+        add_to_row(part, tmp_path, tmp_path / "lock", asked=[1])
     assert read_row(tmp_path / "base.json") == first
+    add_to_row(part, tmp_path, tmp_path / "lock", asked=[0, 1])
+    assert {r.seed for r in read_row(tmp_path / "base.json").results} == {1}, "0 is computed anew"
+
+
+def test_a_row_painted_in_another_way_is_computed_again_whole_or_refused_at_once(
+    evidence: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(workbench, "SETTINGS", {**SETTINGS, "prior_steps": 2})
+    before = write_row(read_row(evidence / "results" / "base.json"), tmp_path).read_bytes()
+    given = words(evidence / "configs" / "rows.yaml")
+    given[3] = str(tmp_path)
+    again = ["evidence", "run", *given, "--row", "base", "--again", "true"]
+    with monkeypatch.context() as patch:
+        patch.setitem(row_kinds.KINDS, "paint", lambda *_: pytest.fail("painted"))
+        assert main([*again, "--seeds", "[1]"]) == 1
+    assert "prior_steps = 1, now it is 2" in capsys.readouterr().err
+    assert (tmp_path / "base.json").read_bytes() == before
+    assert main(again) == 0
+    row = read_row(tmp_path / "base.json")
+    assert {r.seed for r in row.results} == {0, 1}
+    assert row.provenance["before"][0]["settings"] == row.provenance["settings"]
+    assert main([*again, "--people_seed", "6"]) == 1
+    assert "computed on other people" in capsys.readouterr().err
+
+
+def test_a_run_of_another_configuration_is_not_taken_for_the_plans(
+    evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = yaml.safe_load((evidence / "configs" / "rows.yaml").read_text(encoding="utf-8"))
+    plan["configs"] = str(evidence / "configs")
+    plan["common"]["prior"] = ["--optim.weight_decay=0.03"]
+    file = tmp_path / "rows.yaml"
+    file.write_text(yaml.safe_dump(plan), encoding="utf-8")
+    given = words(evidence / "configs" / "rows.yaml")
+    given[1], given[3] = str(file), str(tmp_path / "results")
+    assert main(["evidence", "run", *given, "--row", "prior"]) == 1
+    said = capsys.readouterr().err
+    assert "prior_0 was trained with other values of optim.weight_decay" in said
+    assert not (tmp_path / "results").exists()
 
 
 def test_tables_go_between_their_marks(
     evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "evidence.md"
-    given = ["evidence", "document", *words(evidence / "configs" / "rows.yaml")[:4]]
-    given += ["--write", str(file)]
+    results = tmp_path / "results"  # without the calibration, which random weights fail
+    shutil.copytree(evidence / "results", results, ignore=shutil.ignore_patterns("calibration*"))
+    given = ["evidence", "document", "--plan", str(evidence / "configs" / "rows.yaml")]
+    given += ["--results", str(results), "--write", str(file)]
     assert main(given) == 1
     assert "expected one" in capsys.readouterr().err
     marked = [
@@ -316,7 +369,7 @@ def test_tables_go_between_their_marks(
     capsys.readouterr()
     file.write_text("\n".join(["before", *marked, "after\n"]), encoding="utf-8")
     assert main([*given, "--others", str(evidence / "results")]) == 0
-    assert capsys.readouterr().out == f"8 rows written to {file}\n"
+    assert capsys.readouterr().out == f"7 rows written to {file}; not finished: calibration\n"
     text = file.read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale" not in text
     assert "- colour error: " in text and "reversed" not in text
@@ -324,6 +377,16 @@ def test_tables_go_between_their_marks(
     assert "![base_references_2](" in text
     assert "| `base`, one | `base`, two | " in text and "| `prefix`, two | `base`, two | " in text
     assert ", 2 of 2 seeds" in text or ", 1 of 2 seeds" in text
+
+
+def test_no_table_has_scores_that_rank_the_calibration_wrongly(
+    evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a VAE with random weights reconstructs is worse than other people."""
+    file = tmp_path / "evidence.md"
+    given = ["evidence", "document", *words(evidence / "configs" / "rows.yaml")[:4]]
+    assert main([*given, "--write", str(file)]) == 1
+    assert "calibration.json: PSNR, " in capsys.readouterr().err and not file.exists()
 
 
 def test_the_first_people_are_shown(evidence: Path) -> None:
@@ -372,6 +435,11 @@ def test_scores_that_rank_wrongly_are_named() -> None:
     assert misranked(right) == []
     wrong = calibration(**{"SSIM": (1, 0.9, 0.95, 0.4), "colour error": (0, 4, 20, 3)})
     assert misranked(wrong) == ["SSIM", "colour error"]
+    for reconstruction, unfit in ((23, []), (9, ["PSNR"])):
+        found = calibration(PSNR=(0, reconstruction, 10, 8)).results
+        infinite = replace(found[0], scores={})  # the truth's
+        row = replace(calibration(), results=(infinite, *found[1:]))
+        assert misranked(row) == unfit
 
 
 def test_a_table_has_a_mean_over_seeds_and_the_widest_bounds() -> None:

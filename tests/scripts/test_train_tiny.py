@@ -15,7 +15,9 @@ echo "$*" >> "$COMMANDS"
 """
 
 
-def run_script(folder: Path, pipeline: Path) -> subprocess.CompletedProcess[str]:
+def run_script(
+    folder: Path, pipeline: Path, num_processes: int = 1
+) -> subprocess.CompletedProcess[str]:
     """Run the script with an interpreter that only writes its commands down."""
     fake = folder / "python"
     fake.write_text(FAKE, encoding="utf-8")
@@ -26,7 +28,7 @@ def run_script(folder: Path, pipeline: Path) -> subprocess.CompletedProcess[str]
         env={
             **os.environ,
             "JCDM_PYTHON": str(fake),
-            "NUM_PROCESSES": "1",
+            "NUM_PROCESSES": str(num_processes),
             "COMMANDS": str(folder / "commands"),
         },
         capture_output=True,
@@ -52,6 +54,12 @@ def test_every_step_is_a_command_of_the_project(tmp_path: Path) -> None:
             assert config.train.batch_size == plain.train.batch_size, "the total is the file's"
             assert config.run.out.is_relative_to(tmp_path), "nothing in the checkout"
     assert batches.keys() == {"prior", "denoiser", "motion"}
+
+
+def test_a_number_of_processes_that_divides_no_batch_is_refused(tmp_path: Path) -> None:
+    result = run_script(tmp_path, tmp_path / "pipeline", num_processes=3)
+    assert result.returncode == 1
+    assert "NUM_PROCESSES is 3, which does not divide stage1_prior's batch of 32" in result.stderr
 
 
 def test_a_pipeline_that_exists_is_left_alone(tmp_path: Path) -> None:
