@@ -29,7 +29,7 @@ def calibration_painters(people: DrawnPeople, pipeline: JCDMPipeline) -> dict[st
 
 
 def naive_painters(mean_image: np.ndarray) -> dict[str, Painter]:
-    """Copy the nearest reference, or paint the mean (H,W,3) uint8 of all training views."""
+    """Copy the nearest reference, or paint the mean (H,W,3) uint8 of training views."""
 
     def mean(batch: Batch, _plans: Sequence[GridPlan]) -> np.ndarray:
         return np.broadcast_to(mean_image, (*batch.visible.shape, *mean_image.shape))

@@ -101,7 +101,7 @@ def _result(seed: int | None, variant: str, task: str, tally: Tally) -> Result:
 
 
 def mean_training_image(bench: Bench) -> np.ndarray:
-    """Mean (H,W,3) uint8 of the first views of the people that trainings learn from."""
+    """Mean (H,W,3) uint8 of all views of the first people that trainings learn from."""
     from PIL import Image
 
     from jcdm.data.drawn import ensure_index
