@@ -40,8 +40,10 @@ def check_joins(
     if file.is_file():
         old = read_row(file)
         others = {result.seed for result in old.results} - {seed}
-        if not others <= set(asked):
-            _check_alike(old.provenance, provenance, file)
+        if others <= set(asked):
+            return
+        if different := _difference(old.provenance, provenance):
+            raise _refusal(file, *different)
 
 
 def _join(old: RowFile, new: RowFile, file: Path, asked: Seeds) -> RowFile:
@@ -61,11 +63,6 @@ def _join(old: RowFile, new: RowFile, file: Path, asked: Seeds) -> RowFile:
     before = [part for part in before if needed.intersection(seeds_tried(part))]
     results = tuple(sorted((*kept, *new.results), key=lambda result: result.seed or 0))
     return replace(new, results=results, provenance={**new.provenance, "before": before})
-
-
-def _check_alike(old: Mapping[str, Any], new: Mapping[str, Any], file: Path) -> None:
-    if different := _difference(old, new):
-        raise _refusal(file, *different)
 
 
 def _refusal(file: Path, name: str, before: Any, now: Any) -> ConfigError:
