@@ -67,6 +67,7 @@ def main(argv: Sequence[str]) -> None:
 def _run(options: Any) -> None:
     from jcdm.evidence.parallel import run_rows
     from jcdm.evidence.plan import read_plan, with_people
+    from jcdm.evidence.run_row import check_row
     from jcdm.evidence.workbench import Bench
 
     plan = with_people(read_plan(options.plan), options.people_seed)
@@ -83,7 +84,10 @@ def _run(options: Any) -> None:
         todo = {name: _seeds_of(plan, name, options) for name in names}
         for name in (name for name, seeds in todo.items() if not seeds):
             logger.info("%s: nothing left to do", name)
-        run_rows(replace(bench, asked=todo), todo, int(options.jobs))
+        bench = replace(bench, asked=todo)
+        for name, seed in ((name, seed) for name, seeds in todo.items() for seed in seeds):
+            check_row(bench, name, seed)
+        run_rows(bench, todo, int(options.jobs))
 
 
 def _seeds_of(plan: "EvidencePlan", name: str, options: Any) -> list[int | None]:

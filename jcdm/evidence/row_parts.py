@@ -37,13 +37,12 @@ def check_joins(
     file: Path, provenance: Mapping[str, Any], seed: int | None, *, asked: Seeds = ()
 ) -> None:
     """Refuse a seed before it is computed if `add_to_row` would not take it. Errors: as there."""
-    if file.is_file():
-        old = read_row(file)
-        others = {result.seed for result in old.results} - {seed}
-        if others <= set(asked):
-            return
-        if different := _difference(old.provenance, provenance):
-            raise _refusal(file, *different)
+    old = read_row(file)
+    others = {result.seed for result in old.results} - {seed}
+    if others <= set(asked):
+        return
+    if different := _difference(old.provenance, provenance):
+        raise _refusal(file, *different)
 
 
 def _join(old: RowFile, new: RowFile, file: Path, asked: Seeds) -> RowFile:

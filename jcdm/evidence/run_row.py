@@ -16,6 +16,17 @@ from jcdm.plain import to_plain
 from jcdm.weights_identity import PAINTER, identify_all
 
 
+def check_row(bench: Bench, name: str, seed: int | None) -> None:
+    """Refuse a seed of a row, before anything is trained for it, that the row's file cannot take.
+
+    Errors: ConfigError, DataError.
+    """
+    file = bench.results / f"{name}.json"
+    if file.is_file():
+        conditions = _conditions(bench, bench.plan.row(name), seed)
+        check_joins(file, conditions, seed, asked=bench.asked.get(name, ()))
+
+
 def run_row(bench: Bench, name: str, seed: int | None) -> Path:
     """Compute one seed of a row and write it into the row's file, beside those found before.
 
@@ -24,9 +35,7 @@ def run_row(bench: Bench, name: str, seed: int | None) -> Path:
     """
     started = time.time()
     row = bench.plan.row(name)
-    asked = bench.asked.get(name, ())
     conditions = _conditions(bench, row, seed)
-    check_joins(bench.results / f"{name}.json", conditions, seed, asked=asked)
     results = tuple(KINDS[row.kind](bench, name, row, seed))
     data = {"people_sha256": conditions["people"], "num_people": bench.plan.benchmark.num_people}
     weights = identify_all(_loaded(bench, row, seed))
@@ -36,7 +45,8 @@ def run_row(bench: Bench, name: str, seed: int | None) -> Path:
         "minutes": (time.time() - started) / 60,
     }
     file = RowFile(name=name, about=row.about, results=results, provenance=provenance)
-    return add_to_row(file, bench.results, bench.out / f"row_{name}.lock", asked=asked)
+    lock = bench.out / f"row_{name}.lock"
+    return add_to_row(file, bench.results, lock, asked=bench.asked.get(name, ()))
 
 
 def _conditions(bench: Bench, row: EvidenceRow, seed: int | None) -> dict[str, Any]:

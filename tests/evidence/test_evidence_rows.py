@@ -325,6 +325,7 @@ def test_a_row_painted_in_another_way_is_computed_again_whole_or_refused_at_once
     given[3] = str(tmp_path)
     again = ["evidence", "run", *given, "--row", "base", "--again", "true"]
     with monkeypatch.context() as patch:
+        patch.setattr("jcdm.evidence.parallel.ensure_trained", lambda *_: pytest.fail("trained"))
         patch.setitem(row_kinds.KINDS, "paint", lambda *_: pytest.fail("painted"))
         assert main([*again, "--seeds", "[1]"]) == 1
     assert "prior_steps = 1, now it is 2" in capsys.readouterr().err
