@@ -1,6 +1,6 @@
 #!/usr/bin/env sh
 # Train the prior, the denoiser and the motion modules of assets/tiny from scratch on drawn people,
-# with the frozen encoders that lie there: about 3 hours on 2 CPU cores. What was cut goes on.
+# with the frozen encoders that lie there: about 2.5 hours on 2 CPU cores. What was cut goes on.
 #   sh scripts/train_tiny.sh [PIPELINE [RUNS]]
 # PIPELINE: folder to write, default outputs/tiny/pipeline. RUNS: where it trains, default
 # outputs/tiny. NUM_PROCESSES: how many processes share every batch, default 2; no loss depends on it.
