@@ -36,7 +36,10 @@ def add_to_row(part: RowFile, folder: Path, lock: Path, *, asked: Seeds = ()) ->
 def check_joins(
     file: Path, provenance: Mapping[str, Any], seed: int | None, *, asked: Seeds = ()
 ) -> None:
-    """Refuse a seed before it is computed if `add_to_row` would not take it. Errors: as there."""
+    """Refuse a seed that `add_to_row` would not put into `file`, before it is computed.
+
+    Errors: as there.
+    """
     old = read_row(file)
     others = {result.seed for result in old.results} - {seed}
     if others <= set(asked):
